@@ -1,0 +1,87 @@
+"""Early warning for bills: who may pay late, why, and what would help, before the due date.
+
+The root holds names only. Each is looked up in its module when first used (PEP 562), so that
+``import earlywarn`` loads no numpy, no pandas and no model library.
+"""
+
+from __future__ import annotations
+
+import logging
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from earlywarn import datasets as datasets
+    from earlywarn.actions.policy import Policy as Policy
+    from earlywarn.errors import BundleError as BundleError
+    from earlywarn.errors import DataError as DataError
+    from earlywarn.errors import EarlywarnError as EarlywarnError
+    from earlywarn.errors import ExperimentalWarning as ExperimentalWarning
+    from earlywarn.errors import FeatureError as FeatureError
+    from earlywarn.errors import LeakError as LeakError
+    from earlywarn.errors import NotEnoughHistoryError as NotEnoughHistoryError
+    from earlywarn.errors import PolicyError as PolicyError
+    from earlywarn.features.aggregates import aggregate as aggregate
+    from earlywarn.features.catalogue import Feature as Feature
+    from earlywarn.features.catalogue import FeatureSet as FeatureSet
+    from earlywarn.features.leak import audit_leakage as audit_leakage
+    from earlywarn.outcomes import Outcome as Outcome
+    from earlywarn.risk.backtest import backtest as backtest
+    from earlywarn.risk.model import RiskModel as RiskModel
+    from earlywarn.scorer import Scorer as Scorer
+    from earlywarn.tables.ledger import Ledger as Ledger
+
+    __version__: str
+
+_MODULE_OF = {
+    "Ledger": "tables.ledger",
+    "Outcome": "outcomes",
+    "Feature": "features.catalogue",
+    "FeatureSet": "features.catalogue",
+    "aggregate": "features.aggregates",
+    "audit_leakage": "features.leak",
+    "RiskModel": "risk.model",
+    "backtest": "risk.backtest",
+    "Policy": "actions.policy",
+    "Scorer": "scorer",
+    "EarlywarnError": "errors",
+    "DataError": "errors",
+    "FeatureError": "errors",
+    "LeakError": "errors",
+    "NotEnoughHistoryError": "errors",
+    "BundleError": "errors",
+    "PolicyError": "errors",
+    "ExperimentalWarning": "errors",
+}
+_SUBMODULES = ("datasets",)
+
+__all__ = [*_MODULE_OF, *_SUBMODULES]
+
+logging.getLogger("earlywarn").addHandler(logging.NullHandler())
+
+
+def __getattr__(name: str) -> object:
+    if name in _MODULE_OF:
+        value = getattr(import_module(f"earlywarn.{_MODULE_OF[name]}"), name)
+    elif name in _SUBMODULES:
+        value = import_module(f"earlywarn.{name}")
+    elif name == "__version__":
+        value = _installed_version()
+    else:
+        raise AttributeError(f"module 'earlywarn' has no attribute {name!r}", name=name)
+    globals()[name] = value  # looked up once
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, "__version__"})
+
+
+def _installed_version() -> str:
+    """Return the version that is installed; a bare checkout on the path has none."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("earlywarn")
+    except PackageNotFoundError:
+        return "0+unknown"

@@ -1,0 +1,393 @@
+"""From a ledger and observations to the matrix: the plain engine.
+
+Each selection of facts is made once for all aggregates that share it; each aggregate once for all features.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from earlywarn.dates import NAT, US_PER_DAY
+from earlywarn.errors import FeatureError, suggest
+from earlywarn.features import expression as language
+from earlywarn.features.aggregates import Segments, apply
+from earlywarn.features.context import Context, check_group, group_values, own_sums
+from earlywarn.features.definition import Feature
+from earlywarn.features.expression import Aggregate, Codes, Column, Field, Node, Selection, evaluate
+from earlywarn.features.windows import Chosen, Timeline, choose
+from earlywarn.tables.checks import Text
+from earlywarn.tables.facts import Facts, units
+from earlywarn.tables.ledger import Ledger
+from earlywarn.tables.schema import STREAMS, TABLES
+
+__all__ = ["compute"]
+
+log = logging.getLogger("earlywarn")
+Rows = npt.NDArray[np.int64]
+Values = npt.NDArray[np.float64]
+_NUMBER_OF_INVOICES = language.parse("count(invoices, days=36500)").aggregates[0]
+INVOICE_FIELDS = (
+    "amount", "open_amount", "kind", "stage", "terms_days", "days_since_issue", "days_to_due", "due_weekday",
+    "due_day", "number",
+)  # fmt: skip
+
+
+def compute(
+    features: Iterable[Feature],
+    ledger: Ledger,
+    obs: pd.DataFrame,
+    *,
+    context: Context | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> pd.DataFrame:
+    """Compute features at observations.
+
+    Parameters
+    ----------
+    features : iterable of Feature
+    ledger : Ledger
+    obs : DataFrame
+        As `Outcome.observations` gives it; customer_id and as_of are needed, the others for ``invoice.*``.
+    context : Context, optional
+        Reductions over groups of customers; made from the ledger when left out.
+    progress : callable, optional
+        Called with the share that is done.
+
+    Returns
+    -------
+    DataFrame of float32 and category, shape (n_observations, n_features), index of ``obs``
+        ``attrs["notices"]`` says which tables or columns were absent.
+
+    Raises
+    ------
+    FeatureError
+        F221 unknown column, F222 unknown table, F220 today's value used for the past, F223 groups.
+    """
+    features = list(features)
+    engine = _Engine(ledger, obs, context)
+    engine.check(features)
+    engine.aggregate_all([a for feature in features for a in feature.expression.aggregates], progress)
+    columns: dict[str, Any] = {}
+    for feature in features:
+        columns[feature.name] = _column(evaluate(feature.expression.root, engine.leaf), len(obs))
+    matrix = pd.DataFrame(columns, index=obs.index)
+    matrix.attrs["notices"] = tuple(dict.fromkeys(engine.notices))
+    for notice in matrix.attrs["notices"]:
+        log.info(notice)
+    return matrix
+
+
+def _column(values: Column, count: int) -> Any:
+    if isinstance(values, Codes):
+        return pd.Categorical.from_codes(values.codes, categories=pd.Index(list(values.labels), dtype="str"))
+    return np.broadcast_to(values, (count,)).astype(np.float32)
+
+
+class _Engine:
+    """Looks up the leaves of expressions for one ledger and one set of observations."""
+
+    def __init__(self, ledger: Ledger, obs: pd.DataFrame, context: Context | None) -> None:
+        self.ledger = ledger
+        self.obs = obs
+        self.notices: list[str] = []
+        self.as_of = obs["as_of"].to_numpy().astype("M8[us]").astype(np.int64)
+        place = {label: code for code, label in enumerate(ledger.customers)}
+        self.owner = np.array([place.get(label, -1) for label in obs["customer_id"]], dtype=np.int64)
+        self.context = context if context is not None else Context(ledger)
+        self.timelines: dict[str, Timeline] = {}
+        self.results: dict[Aggregate, Column] = {}
+        self.fields: dict[str, Column] = {}
+
+    # -- checks ------------------------------------------------------------------------------------------
+
+    def check(self, features: list[Feature]) -> None:
+        """Refuse unknown tables and columns and today's values, before anything is computed."""
+        for feature in features:
+            for table, column in sorted(feature.expression.columns()):
+                self.check_column(feature.name, table, column)
+            for aggregate in feature.expression.aggregates:
+                self.check_table(feature.name, aggregate.selection.table)
+                if aggregate.selection.of != "customer":
+                    check_group(aggregate)
+
+    def check_table(self, feature: str, table: str) -> None:
+        if table not in self.ledger.names:
+            raise FeatureError(
+                f"{feature} reads the table {table!r}, which the ledger does not have.",
+                code="F222",
+                hint=suggest(table, self.ledger.names),
+            )
+
+    def check_column(self, feature: str, table: str, column: str) -> None:
+        if table == "invoice":
+            known: Iterable[str] = INVOICE_FIELDS
+        elif table in STREAMS:
+            known = STREAMS[table]
+        elif table in TABLES:
+            known = TABLES[table].columns
+        else:
+            self.check_table(feature, table)
+            known = self.ledger.facts(table).columns
+        if column not in known:
+            raise FeatureError(
+                f"{feature} reads {table}.{column}, which is not there.", code="F221", hint=suggest(column, known)
+            )
+        if table in TABLES and TABLES[table].lasting and table in self.ledger.given:
+            dated = "valid_from" in self.ledger.facts(table).columns
+            if not dated and column not in self.ledger.static[table]:
+                raise FeatureError(
+                    f"{feature} reads {table}.{column}, which holds today's value only.",
+                    code="F220",
+                    hint=f"hand over valid_from, or declare static={{{table!r}: [{column!r}]}} if it never changes.",
+                )
+
+    # -- leaves ------------------------------------------------------------------------------------------
+
+    def leaf(self, node: Node) -> Column:
+        """Values of a leaf, one per observation."""
+        if isinstance(node, Aggregate):
+            return self.results[node]
+        if isinstance(node, Field):
+            if node.column not in self.fields:
+                self.fields[node.column] = self.invoice_field(node.column)
+            return self.fields[node.column]
+        raise FeatureError(f"{node!r} cannot be looked up.", code="F216")
+
+    def invoice_field(self, column: str) -> Column:
+        """One attribute of the observed obligation."""
+        if column in ("amount", "open_amount"):
+            return self.obs[column].to_numpy(dtype=np.float64)
+        if column == "stage":
+            return _codes(Text.of(self.obs["stage"].to_numpy(dtype=object)))
+        due = self.obs["due_on"].to_numpy().astype("M8[us]").astype(np.int64)
+        if column == "days_to_due":
+            return (due - self.as_of) / US_PER_DAY
+        if column == "due_weekday":
+            return ((due // US_PER_DAY + 3) % 7).astype(np.float64)
+        if column == "due_day":
+            return pd.DatetimeIndex(self.obs["due_on"]).day.to_numpy(dtype=np.float64)
+        if column == "number":
+            self.aggregate_all([_NUMBER_OF_INVOICES], None)
+            return self.results[_NUMBER_OF_INVOICES]
+        return self.issued_field(column, due)
+
+    def issued_field(self, column: str, due: Rows) -> Column:
+        """Attributes of the invoice row as it was known: kind and issue day."""
+        invoices = self.ledger.facts("invoices")
+        rows = self.invoice_rows(invoices)
+        if column == "kind":
+            kind = invoices.text("kind")
+            return Codes(np.where(rows >= 0, kind.codes[rows], -1) if len(kind.codes) else rows, kind.labels)
+        issued = np.where(rows >= 0, invoices.happened_at[rows] if len(invoices) else 0, NAT)
+        start = due if column == "terms_days" else self.as_of
+        return np.where(rows >= 0, (start - np.where(rows >= 0, issued, 0)) / US_PER_DAY, np.nan)
+
+    def invoice_rows(self, invoices: Facts) -> Rows:
+        """Row of the version of the observed invoice that was known at ``as_of``; -1 for none."""
+        ids = invoices.text("invoice_id")
+        order = np.lexsort((invoices.known_at, ids.codes))
+        moments = np.unique(invoices.known_at)
+        key = ids.codes[order] * (len(moments) + 1) + np.searchsorted(moments, invoices.known_at[order])
+        place = {label: code for code, label in enumerate(ids.labels)}
+        wanted = np.array([place.get(label, -1) for label in self.obs["invoice_id"]], dtype=np.int64)
+        before = np.searchsorted(moments, self.as_of, side="left")
+        at = np.searchsorted(key, wanted * (len(moments) + 1) + before, side="left") - 1
+        rows = order[np.maximum(at, 0)] if len(order) else at
+        found = (wanted >= 0) & (at >= 0) & (ids.codes[rows] == wanted if len(order) else False)
+        return np.where(found, rows, -1)
+
+    # -- aggregates --------------------------------------------------------------------------------------
+
+    def aggregate_all(self, aggregates: list[Aggregate], progress: Callable[[float], None] | None) -> None:
+        """Compute aggregates, those over the same facts together."""
+        waiting: dict[Selection, list[Aggregate]] = defaultdict(list)
+        for aggregate in dict.fromkeys(aggregates):
+            if aggregate not in self.results:
+                waiting[aggregate.selection].append(aggregate)
+        for done, (selection, group) in enumerate(waiting.items(), start=1):
+            if self.absent(group):
+                continue
+            if selection.of == "customer":
+                self.over_own_facts(selection, group)
+            else:
+                for aggregate in group:
+                    self.results[aggregate] = self.over_group(aggregate)
+            if progress is not None:
+                progress(done / len(waiting))
+
+    def absent(self, group: list[Aggregate]) -> bool:
+        """Missing values, with a notice, for a table that was not handed over."""
+        table = group[0].selection.table
+        if table in STREAMS or table in self.ledger.given:
+            return False
+        self.notices.append(f"the table {table} was not handed over; what is read from it is missing.")
+        for aggregate in group:
+            self.results[aggregate] = np.full(len(self.as_of), np.nan)
+        return True
+
+    def timeline(self, table: str) -> Timeline:
+        """Facts of a table, sorted once."""
+        if table not in self.timelines:
+            self.timelines[table] = Timeline(self.ledger.facts(table))
+        return self.timelines[table]
+
+    def owners(self, timeline: Timeline) -> Rows:
+        """Whose facts each observation looks at: the customer's, or those of the customer's region."""
+        if timeline.facts.entity == "customer":
+            return self.owner
+        customers = self.ledger.facts("customers")
+        group = self.context.group_of("region", self.owner, self.as_of)
+        labels = customers.text("region").labels
+        nearest = {code: _nearest_region(label, self.ledger.regions) for code, label in enumerate(labels)}
+        return np.array([nearest.get(code, -1) for code in group.tolist()], dtype=np.int64)
+
+    def over_own_facts(self, selection: Selection, group: list[Aggregate]) -> None:
+        """Aggregates of one selection, over the facts of each observation's own entity."""
+        timeline = self.timeline(selection.table)
+        parts: dict[Aggregate, list[Column]] = {aggregate: [] for aggregate in group}
+        reader = _Reader(self, timeline)
+
+        def condition(chosen: Chosen) -> npt.NDArray[np.bool_]:
+            assert selection.where is not None
+            return np.asarray(reader.values(selection.where, chosen) == 1.0)
+
+        where = condition if selection.where is not None else None
+        for chosen in choose(timeline, selection, self.owners(timeline), self.as_of, where):
+            for aggregate in group:
+                parts[aggregate].append(reader.aggregate(aggregate, chosen))
+        for aggregate, pieces in parts.items():
+            self.results[aggregate] = _joined(pieces)
+
+    def over_group(self, aggregate: Aggregate) -> Values:
+        """An aggregate over all customers of the observed customer's group."""
+        selection = aggregate.selection
+        timeline = self.timeline(selection.table)
+        reader = _Reader(self, timeline)
+        values, known = reader.reduced(aggregate)
+        group = self.context.group_of(selection.of, self.owner, self.as_of)
+        day = self.as_of // US_PER_DAY
+        sums = self.context.sums(aggregate, timeline.facts, values, known, group, day)
+        if selection.leave_out:
+            of_fact = self.context.group_of(selection.of, timeline.facts.owner, timeline.facts.happened_at)
+            sums = sums - own_sums(
+                timeline,
+                lambda fact: values[fact],
+                replace(aggregate, selection=replace(selection, where=None)),
+                lambda fact, observation: of_fact[fact] == group[observation],
+                self.owner,
+                day,
+            )
+        return np.where(group >= 0, group_values(aggregate.function, sums), np.nan)
+
+
+class _Reader:
+    """Evaluates arguments and conditions over the columns of one table."""
+
+    def __init__(self, engine: _Engine, timeline: Timeline) -> None:
+        self.engine = engine
+        self.facts = timeline.facts
+
+    def column(self, name: str, fact: Rows, as_of: Rows) -> Column:
+        """Cells of a column; those filled in later than ``as_of`` are missing."""
+        values = self.facts.columns.get(name)
+        if values is None:
+            note = f"{self.facts.name}.{name} was not handed over; what is read from it is missing."
+            self.engine.notices.append(note)
+            return np.full(len(fact), np.nan)
+        hidden = np.zeros(len(fact), dtype=bool)
+        if name in self.facts.cell_known:
+            hidden = self.facts.cell_known[name][fact] >= as_of
+        if isinstance(values, Text):
+            return Codes(np.where(hidden, -1, values.codes[fact]), values.labels)
+        kind = self.facts.kinds[name]
+        cells = values[fact]
+        if kind == "money":
+            numbers = units(cells, self.engine.ledger.digits)
+        elif kind == "date":
+            numbers = np.where(cells == NAT, np.nan, np.where(cells == NAT, 0, as_of - cells) / US_PER_DAY)
+        else:
+            numbers = cells.astype(np.float64)
+        return np.where(hidden, np.nan, numbers)
+
+    def evaluated(self, node: Node, fact: Rows, as_of: Rows) -> Column:
+        """A condition or argument at (fact, as_of) pairs; a date reads as days before ``as_of``."""
+        result = evaluate(node, lambda leaf: self.column(getattr(leaf, "name", ""), fact, as_of))
+        return result if isinstance(result, Codes) else np.broadcast_to(result, (len(fact),))
+
+    def values(self, node: Node, chosen: Chosen) -> Column:
+        """A condition or argument for chosen facts."""
+        at = self.engine.as_of[chosen.first : chosen.stop][chosen.observation]
+        return self.evaluated(node, chosen.fact, at)
+
+    def aggregate(self, aggregate: Aggregate, chosen: Chosen) -> Column:
+        """One aggregate for chosen facts."""
+        function = aggregate.function
+        at = self.engine.as_of[chosen.first : chosen.stop][chosen.observation]
+        days = (at - self.facts.happened_at[chosen.fact]) / US_PER_DAY
+        labels: tuple[str, ...] = ()
+        if aggregate.argument is None:
+            values = np.ones(len(chosen.fact))
+        else:
+            found = self.values(aggregate.argument, chosen)
+            if isinstance(found, Codes):
+                labels = found.labels
+                found = np.where(found.codes < 0, np.nan, found.codes.astype(np.float64))
+            values = found
+            if function in ("days_since", "days_until"):
+                days = values
+        seen = Segments(values, chosen.observation, days, chosen.count)
+        if function not in ("first", "last", "days_since"):
+            seen = seen.keep(~np.isnan(values))
+        if labels and function not in ("first", "last", "count", "distinct"):
+            raise FeatureError(
+                f"{function} is asked of text in {self.facts.name}.", code="F217", hint="last, first, count or distinct."
+            )
+        result = apply(function, seen, dict(aggregate.parameters))
+        if labels and function in ("first", "last"):
+            return Codes(np.where(np.isnan(result), -1, np.nan_to_num(result)).astype(np.int64), labels)
+        return result
+
+    def reduced(self, aggregate: Aggregate) -> tuple[Values, Rows]:
+        """Argument of every fact (NaN where the condition fails) and when all cells it reads were known."""
+        every = np.arange(len(self.facts))
+        late = np.full(len(every), np.iinfo(np.int64).max)
+        values = np.ones(len(every))
+        if aggregate.argument is not None:
+            found = self.evaluated(aggregate.argument, every, late)
+            values = np.where(found.missing(), np.nan, 1.0) if isinstance(found, Codes) else np.array(found)
+        if aggregate.selection.where is not None:
+            holds = self.evaluated(aggregate.selection.where, every, late)
+            values = np.where(holds == 1.0, values, np.nan)  # type: ignore[comparison-overlap]
+        known = self.facts.known_at
+        parts = [part for part in (aggregate.argument, aggregate.selection.where) if part is not None]
+        for name in {getattr(leaf, "name", "") for part in parts for leaf in language.walk(part)}:
+            known = np.maximum(known, self.facts.cell_known.get(name, known))
+        return values, known
+
+
+def _codes(text: Text) -> Codes:
+    return Codes(text.codes, text.labels)
+
+
+def _joined(pieces: list[Column]) -> Column:
+    if any(isinstance(piece, Codes) for piece in pieces):
+        labels = next(piece.labels for piece in pieces if isinstance(piece, Codes))
+        return Codes(np.concatenate([piece.codes for piece in pieces if isinstance(piece, Codes)]), labels)
+    numbers = [piece for piece in pieces if not isinstance(piece, Codes)]
+    return np.concatenate(numbers) if numbers else np.empty(0)
+
+
+def _nearest_region(label: str, known: tuple[str, ...]) -> int:
+    """The region itself, else the closest one above it in a hierarchy of codes such as NUTS."""
+    for length in range(len(label), 1, -1):
+        if label[:length] in known:
+            return known.index(label[:length])
+    return -1

@@ -1,0 +1,237 @@
+"""What crosses customers: daily reductions per region, segment and portfolio.
+
+Other-entity aggregates read (count, sum, sum of squares) per group, day of happening and day of knowing,
+in memory as everywhere else; a fact belongs to the group its customer was in when it happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from earlywarn.dates import FOREVER, US_PER_DAY
+from earlywarn.errors import FeatureError
+from earlywarn.features.expression import DEFAULT_DAYS, Aggregate, Selection
+from earlywarn.features.windows import Timeline, choose
+from earlywarn.tables.facts import Facts
+from earlywarn.tables.ledger import Ledger
+
+__all__ = ["GROUPS", "GROUP_AGGREGATES", "Context", "group_values"]
+
+Rows = npt.NDArray[np.int64]
+Values = npt.NDArray[np.float64]
+#: Entities that a group aggregate may be taken of, and the column of customers that says the group.
+GROUPS = {"region": "region", "segment": "segment", "portfolio": None}
+GROUP_AGGREGATES = ("count", "sum", "mean", "share", "std")
+
+
+@dataclass(frozen=True)
+class _Reduced:
+    """Daily sums of one column over one kind of group, sorted by (group, happened day)."""
+
+    key: Rows
+    known_day: Rows
+    sums: Values  # shape (n, 3): count, sum, sum of squares
+    first_day: int
+    span: int
+
+
+class Context:
+    """Reductions over groups of customers, each made when first asked for.
+
+    Parameters
+    ----------
+    ledger : Ledger
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self._groups = {entity: _Membership(ledger, column) for entity, column in GROUPS.items()}
+        self._reduced: dict[tuple[object, ...], _Reduced] = {}
+
+    def group_of(self, entity: str, owner: Rows, at: Rows) -> Rows:
+        """Group of each customer at a moment; -1 where it is not known.
+
+        Parameters
+        ----------
+        entity : {"region", "segment", "portfolio"}
+        owner : ndarray of int64, shape (n,)
+        at : ndarray of int64, shape (n,), microseconds
+
+        Returns
+        -------
+        ndarray of int64, shape (n,)
+        """
+        return self._groups[entity].at(owner, at)
+
+    def sums(self, aggregate: Aggregate, facts: Facts, values: Values, known: Rows, group: Rows, day: Rows) -> Values:
+        """Count, sum and sum of squares per (group, day), over facts known before that day.
+
+        Parameters
+        ----------
+        aggregate : Aggregate
+        facts : Facts, n_facts
+        values : ndarray of float64, shape (n_facts,)
+            NaN where a fact does not take part.
+        known : ndarray of int64, shape (n_facts,), microseconds
+        group, day : ndarray of int64, shape (n,)
+
+        Returns
+        -------
+        ndarray of float64, shape (n, 3)
+        """
+        selection = aggregate.selection
+        key = (selection.table, aggregate.argument, selection.where, selection.of)
+        if key not in self._reduced:
+            of_fact = self.group_of(selection.of, facts.owner, facts.happened_at)
+            self._reduced[key] = _reduce(facts, values, known, of_fact)
+        return _window_sums(self._reduced[key], selection, group, day)
+
+
+class _Membership:
+    """Which group each customer was in, and from when."""
+
+    def __init__(self, ledger: Ledger, column: str | None) -> None:
+        self.single = column is None
+        if column is None:
+            return
+        customers = ledger.facts("customers")
+        order = np.lexsort((customers.known_at, customers.happened_at, customers.owner))
+        self.owner = customers.owner[order]
+        self.start = customers.happened_at[order]
+        self.code = customers.text(column).codes[order]
+        self.moments = np.unique(self.start)
+        self.key = self.owner * (len(self.moments) + 1) + np.searchsorted(self.moments, self.start)
+
+    def at(self, owner: Rows, moment: Rows) -> Rows:
+        if self.single:
+            return np.where(owner >= 0, 0, -1)
+        if not len(self.owner):
+            return np.full(len(owner), -1, dtype=np.int64)
+        rank = np.searchsorted(self.moments, moment, side="right")
+        place = np.searchsorted(self.key, owner * (len(self.moments) + 1) + rank, side="left") - 1
+        found = (place >= 0) & (self.owner[np.maximum(place, 0)] == owner) & (owner >= 0)
+        return np.where(found, self.code[np.maximum(place, 0)], -1)
+
+
+def _reduce(facts: Facts, values: Values, known: Rows, group: Rows) -> _Reduced:
+    """Sum facts by (group, happened day, known day); a replaced version is taken out again from its end."""
+    rows = np.flatnonzero(~np.isnan(values) & (group >= 0) & (known < FOREVER) & (facts.happened_at > -FOREVER))
+    gone = rows[facts.known_until[rows] < FOREVER]
+    at = np.concatenate([rows, gone])
+    sign = np.concatenate([np.ones(len(rows)), -np.ones(len(gone))])
+    seen = np.concatenate([known[rows], np.maximum(facts.known_until[gone], known[gone])]) // US_PER_DAY
+    day = facts.happened_at[at] // US_PER_DAY
+    x = values[at]
+    parts = np.stack([sign, sign * x, sign * x * x], axis=1)
+    triples, inverse = np.unique(np.stack([group[at], day, seen], axis=1), axis=0, return_inverse=True)
+    sums = np.zeros((len(triples), 3))
+    np.add.at(sums, inverse.reshape(-1), parts)
+    first = int(day.min()) if len(day) else 0
+    span = (int(day.max()) - first + 2) if len(day) else 1
+    return _Reduced(triples[:, 0] * span + triples[:, 1] - first, triples[:, 2], sums, first, span)
+
+
+def _window_sums(reduced: _Reduced, selection: Selection, group: Rows, day: Rows) -> Values:
+    """Sums over the window of each (group, day), each pair computed once."""
+    pairs, inverse = np.unique(np.stack([group, day], axis=1), axis=0, return_inverse=True)
+    days = DEFAULT_DAYS if selection.days is None else selection.days
+    result = np.zeros((len(pairs), 3))
+    for place, (number, at) in enumerate(pairs):
+        if number < 0:
+            continue
+        low, high = (
+            number * reduced.span + min(max(int(edge) - reduced.first_day, 0), reduced.span - 1)
+            for edge in (at - round(days), at - round(selection.until))
+        )
+        a, b = np.searchsorted(reduced.key, [low, high])
+        known = reduced.known_day[a:b] < at
+        result[place] = reduced.sums[a:b][known].sum(axis=0)
+    return result[inverse.reshape(-1)]
+
+
+def group_values(function: str, sums: Values) -> Values:
+    """Aggregate from count, sum and sum of squares.
+
+    Parameters
+    ----------
+    function : {"count", "sum", "mean", "share", "std"}
+    sums : ndarray of float64, shape (n, 3)
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+
+    Examples
+    --------
+    >>> group_values("mean", np.array([[4.0, 2.0, 2.0], [0.0, 0.0, 0.0]]))
+    array([0.5, nan])
+    """
+    n, s, q = sums.T
+    if function == "count":
+        return np.asarray(n)
+    if function == "sum":
+        return np.asarray(s)
+    mean = np.where(n > 0, s / np.where(n > 0, n, 1), np.nan)
+    if function in ("mean", "share"):
+        return mean
+    return np.where(n > 1, np.sqrt(np.maximum(q - n * mean * mean, 0) / np.where(n > 1, n - 1, 1)), np.nan)
+
+
+def own_sums(
+    timeline: Timeline,
+    values: Callable[[Rows], Values],
+    aggregate: Aggregate,
+    same_group: Callable[[Rows, Rows], npt.NDArray[np.bool_]],
+    owner: Rows,
+    day: Rows,
+) -> Values:
+    """The part of a group's sums that each customer contributed, to be left out.
+
+    Parameters
+    ----------
+    timeline : Timeline
+    values : callable
+        Values of facts (NaN: takes no part), by place in the timeline.
+    aggregate : Aggregate
+    same_group : callable
+        Whether a fact (place) belongs to the group of an observation (number).
+    owner, day : ndarray of int64, shape (n,)
+
+    Returns
+    -------
+    ndarray of float64, shape (n, 3)
+    """
+    result = np.zeros((len(owner), 3))
+    for chosen in choose(timeline, aggregate.selection, owner, day * US_PER_DAY):
+        x = values(chosen.fact)
+        observation = chosen.observation + chosen.first
+        part = ~np.isnan(x) & same_group(chosen.fact, observation)
+        for column, weight in enumerate((np.ones(len(x)), x, x * x)):
+            sums = np.bincount(chosen.observation[part], weights=weight[part], minlength=chosen.count)
+            result[chosen.first : chosen.stop, column] = sums
+    return result
+
+
+def check_group(aggregate: Aggregate) -> None:
+    """Refuse what a daily reduction cannot give.
+
+    Raises
+    ------
+    FeatureError
+        F223 an entity or aggregate that groups do not have.
+    """
+    selection = aggregate.selection
+    if selection.of not in GROUPS:
+        raise FeatureError(
+            f"of={selection.of} is not computed in this version.", code="F223", hint=f"use one of {', '.join(GROUPS)}."
+        )
+    if aggregate.function not in GROUP_AGGREGATES or selection.skip or selection.last or selection.ahead:
+        raise FeatureError(
+            f"{aggregate.function} over a {selection.of} is not kept in the daily reduction.",
+            code="F223",
+            hint=f"use {', '.join(GROUP_AGGREGATES)} with days=, until= and where=.",
+        )

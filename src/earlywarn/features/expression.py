@@ -1,0 +1,595 @@
+"""The expression language: Python's grammar, a closed list of functions, read and never run.
+
+``parse`` turns text into a small tree of frozen nodes; ``evaluate`` computes a tree whose leaves somebody
+else looks up. Windows and aggregates are described here and computed elsewhere.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, NoReturn
+
+import numpy as np
+import numpy.typing as npt
+
+from earlywarn.errors import FeatureError, suggest
+from earlywarn.features.aggregates import AGGREGATES, user_aggregates
+
+__all__ = ["Aggregate", "Expression", "Selection", "evaluate", "evaluate_scalar", "parse", "parse_condition"]
+
+MAX_LENGTH, MAX_NODES, MAX_DEPTH = 2_000, 250, 25
+DEFAULT_DAYS = 1_095.0
+SCALARS = ("where", "log", "exp", "sqrt", "abs", "clip", "coalesce", "isnull")
+#: Parameters that belong to one aggregate rather than to its window: name -> default (None: required).
+PARAMETERS: Mapping[str, Mapping[str, float | None]] = {
+    "quantile": {"q": None},
+    "ewma": {"alpha": 0.3},
+    "drift": {"scale": None, "alpha": 0.3},
+}
+ENTITIES = ("customer", "account", "contract", "region", "segment", "campaign", "portfolio")
+WINDOW_WORDS = ("days", "until", "skip", "last", "where", "of", "leave_out")
+
+
+@dataclass(frozen=True)
+class Literal:
+    """A number or a text that stands in the expression."""
+
+    value: float | str
+
+
+@dataclass(frozen=True)
+class Name:
+    """A bare name: a column inside an aggregate, a feature's name in ``show``, ``value`` itself."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Field:
+    """A column of the observed obligation, ``invoice.amount``."""
+
+    table: str
+    column: str
+
+
+@dataclass(frozen=True)
+class Operation:
+    """An operator or a scalar function over its operands."""
+
+    name: str
+    operands: tuple[Node, ...]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which facts an aggregate sees: table, window, condition and order of cutting."""
+
+    table: str
+    days: float | None
+    until: float
+    skip: int
+    last: int | None
+    where: Node | None
+    of: str
+    leave_out: str | None
+    ahead: bool
+
+
+@dataclass(frozen=True)
+class Aggregate:
+    """One number per observation from the facts of a selection."""
+
+    function: str
+    argument: Node | None
+    selection: Selection
+    parameters: tuple[tuple[str, float], ...]
+
+
+Node = Literal | Name | Field | Operation | Aggregate
+
+
+@dataclass(frozen=True)
+class Expression:
+    """A parsed feature definition.
+
+    Attributes
+    ----------
+    text : str
+    root : Node
+    aggregates : tuple of Aggregate, in order of appearance
+    fields : tuple of Field
+    names : tuple of str
+        Bare names outside aggregates.
+    """
+
+    text: str
+    root: Node
+    aggregates: tuple[Aggregate, ...]
+    fields: tuple[Field, ...]
+    names: tuple[str, ...]
+
+    def columns(self) -> set[tuple[str, str]]:
+        """Every (table, column) that the expression reads.
+
+        Examples
+        --------
+        >>> sorted(parse("mean(usage.quantity, days=30, where=kind == 'data')").columns())
+        [('usage', 'kind'), ('usage', 'quantity')]
+        """
+        read = {(leaf.table, leaf.column) for leaf in self.fields}
+        for aggregate in self.aggregates:
+            for part in (aggregate.argument, aggregate.selection.where):
+                if part is not None:
+                    read |= {(aggregate.selection.table, leaf.name) for leaf in walk(part) if isinstance(leaf, Name)}
+        return read
+
+
+def walk(node: Node) -> Iterator[Node]:
+    """Yield a node and all below it, aggregates not opened."""
+    yield node
+    if isinstance(node, Operation):
+        for operand in node.operands:
+            yield from walk(operand)
+
+
+def parse(text: str) -> Expression:
+    """Read a feature's definition.
+
+    Parameters
+    ----------
+    text : str
+        For example ``"mean(usage.quantity, days=30) / median(usage.quantity, days=180, until=30)"``.
+
+    Returns
+    -------
+    Expression
+
+    Raises
+    ------
+    FeatureError
+        F210 not an expression, F211 too long or deep, F212 unknown function, F213 a window or parameter that
+        does not fit, F214 something the language does not have.
+
+    Examples
+    --------
+    >>> parse("count(payments, days=90)").aggregates[0].selection.days
+    90.0
+    >>> parse("medain(payments.amount)")
+    Traceback (most recent call last):
+    ...
+    earlywarn.errors.FeatureError: FeatureError[F212]: there is no function 'medain' in "medain(payments.amount)".
+    Hint: did you mean 'median'?
+    """
+    return _parse(text, user_aggregates())
+
+
+@lru_cache(maxsize=4096)
+def _parse(text: str, added: tuple[str, ...]) -> Expression:
+    return _Reader(text, frozenset(AGGREGATES) | frozenset(added)).expression()
+
+
+def parse_condition(text: str) -> Expression:
+    """Read an expression over bare names only, as ``show`` and policy files hold them.
+
+    Examples
+    --------
+    >>> parse_condition("late_count > 0 and tenure_days < 90").names
+    ('late_count', 'tenure_days')
+    """
+    expression = parse(text)
+    if expression.aggregates or expression.fields:
+        raise FeatureError(
+            f"only names, numbers and scalar functions may stand in {text!r}.",
+            code="F214",
+            hint="put the aggregate into a feature of its own and name that feature here.",
+        )
+    return expression
+
+
+class _Reader:
+    """Walks Python's own tree once and refuses all that is not on the list."""
+
+    def __init__(self, text: str, aggregates: frozenset[str]) -> None:
+        self.text = text
+        self.known_aggregates = aggregates
+        self.aggregates: list[Aggregate] = []
+        self.fields: list[Field] = []
+        self.names: list[str] = []
+
+    def expression(self) -> Expression:
+        if not isinstance(self.text, str) or not self.text.strip():
+            raise FeatureError("an expression is empty.", code="F210", hint="write one, such as count(payments).")
+        if len(self.text) > MAX_LENGTH:
+            self.refuse("F211", f"is longer than {MAX_LENGTH} characters")
+        try:
+            tree = ast.parse(self.text.strip(), mode="eval").body
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+            raise FeatureError(f"{self.text!r} is not an expression.", code="F210", found=str(error)) from error
+        if sum(1 for _ in ast.walk(tree)) > 4 * MAX_NODES or _depth(tree) > MAX_DEPTH:
+            self.refuse("F211", "is too large or too deep", "split it into several features.")
+        root = self.node(tree, table=None)
+        return Expression(
+            self.text, root, tuple(self.aggregates), tuple(self.fields), tuple(dict.fromkeys(self.names))
+        )
+
+    def refuse(self, code: str, what: str, hint: str | None = None) -> NoReturn:
+        raise FeatureError(f"{self.text!r} {what}.", code=code, hint=hint)
+
+    def node(self, tree: ast.expr, table: str | None) -> Node:
+        """Translate one node; ``table`` is set inside an aggregate."""
+        match tree:
+            case ast.Constant(value=bool() as flag):
+                return Literal(float(flag))
+            case ast.Constant(value=(int() | float()) as number):
+                return Literal(float(number))
+            case ast.Constant(value=str() as word):
+                return Literal(word)
+            case ast.Name(id=name):
+                if table is None:
+                    self.names.append(name)
+                return Name(name)
+            case ast.Attribute(value=ast.Name(id=owner), attr=column):
+                return self.column(owner, column, table)
+            case ast.UnaryOp(op=op, operand=operand) if type(op) in _UNARY:
+                return Operation(_UNARY[type(op)], (self.node(operand, table),))
+            case ast.BinOp(left=left, op=op, right=right) if type(op) in _BINARY:
+                return Operation(_BINARY[type(op)], (self.node(left, table), self.node(right, table)))
+            case ast.BoolOp(op=op, values=values):
+                name = "and" if isinstance(op, ast.And) else "or"
+                return Operation(name, tuple(self.node(value, table) for value in values))
+            case ast.Compare():
+                return self.comparison(tree, table)
+            case ast.Call(func=ast.Name(id=name)):
+                return self.call(name, tree, table)
+        self.refuse("F214", f"holds something the language does not have ({type(tree).__name__})")
+
+    def column(self, owner: str, column: str, table: str | None) -> Node:
+        if table is not None:
+            if owner != table:
+                self.refuse("F214", f"mixes {owner} into an aggregate of {table}", "one aggregate reads one table.")
+            return Name(column)
+        if owner != "invoice":
+            self.refuse(
+                "F214",
+                f"reads {owner}.{column} outside an aggregate",
+                f"say which of many facts: last({owner}.{column}), mean({owner}.{column}, days=90), …",
+            )
+        leaf = Field(owner, column)
+        self.fields.append(leaf)
+        return leaf
+
+    def comparison(self, tree: ast.Compare, table: str | None) -> Node:
+        sides = [tree.left, *tree.comparators]
+        parts: list[Node] = []
+        for op, left, right in zip(tree.ops, sides[:-1], sides[1:], strict=True):
+            if isinstance(op, ast.In | ast.NotIn) and isinstance(right, ast.Tuple | ast.List | ast.Set):
+                here = self.node(left, table)
+                hits = tuple(Operation("==", (here, self.node(item, table))) for item in right.elts)
+                found: Node = Operation("or", hits)
+                parts.append(found if isinstance(op, ast.In) else Operation("not", (found,)))
+            elif type(op) in _COMPARE:
+                parts.append(Operation(_COMPARE[type(op)], (self.node(left, table), self.node(right, table))))
+            else:
+                self.refuse("F214", f"compares with {type(op).__name__}", "use == != < <= > >= or in (…).")
+        return parts[0] if len(parts) == 1 else Operation("and", tuple(parts))
+
+    def call(self, name: str, tree: ast.Call, table: str | None) -> Node:
+        if name in SCALARS:
+            if tree.keywords:
+                self.refuse("F213", f"gives {name} a keyword it does not take")
+            wanted = _ARITY.get(name)
+            if wanted is not None and len(tree.args) != wanted or not tree.args:
+                self.refuse("F213", f"calls {name} with {len(tree.args)} arguments", f"it takes {wanted or 'some'}.")
+            return Operation(name, tuple(self.node(argument, table) for argument in tree.args))
+        if name != "ahead" and name not in self.known_aggregates:
+            known = [*SCALARS, *self.known_aggregates, "ahead"]
+            raise FeatureError(
+                f'there is no function {name!r} in "{self.text}".', code="F212", hint=suggest(name, known)
+            )
+        if table is not None:
+            self.refuse("F214", f"puts {name} inside another aggregate")
+        return self.ahead(tree) if name == "ahead" else self.aggregate(name, tree)
+
+    def ahead(self, tree: ast.Call) -> Node:
+        match tree.args:
+            case [ast.Call(func=ast.Name(id=name)) as inner] if name in self.known_aggregates:
+                days = self.keywords(tree, ("days",)).get("days")
+                if days is None:
+                    self.refuse("F213", "looks ahead without saying how far", "ahead(sum(…), days=30).")
+                return self.aggregate(name, inner, ahead_days=self.number("days", days))
+        self.refuse("F213", "gives ahead something else than one aggregate", "ahead(sum(obligations.amount), days=30).")
+
+    def aggregate(self, name: str, tree: ast.Call, ahead_days: float | None = None) -> Node:
+        allowed = {**dict.fromkeys(WINDOW_WORDS), **PARAMETERS.get(name, {})}
+        words = self.keywords(tree, allowed)
+        if len(tree.args) != 1:
+            self.refuse("F213", f"calls {name} with {len(tree.args)} arguments", f"{name}(table.column, days=90).")
+        table, argument = self.subject(name, tree.args[0])
+        parameters = tuple(
+            (key, self.number(key, words[key]) if key in words else self.default(name, key, default))
+            for key, default in PARAMETERS.get(name, {}).items()
+        )
+        looks_ahead = ahead_days is not None or (name == "days_until" and argument is None)
+        selection = self.selection(table, words, ahead_days, looks_ahead)
+        result = Aggregate(name, argument, selection, parameters)
+        self.aggregates.append(result)
+        return result
+
+    def default(self, name: str, key: str, value: float | None) -> float:
+        if value is None:
+            self.refuse("F213", f"calls {name} without {key}=", f"for example {key}={_EXAMPLES[key]}.")
+        return value
+
+    def subject(self, name: str, tree: ast.expr) -> tuple[str, Node | None]:
+        """The table that an aggregate reads, and what of it."""
+        if isinstance(tree, ast.Name):
+            if name not in ("count", "days_since", "days_until"):
+                self.refuse("F213", f"asks {name} of a table", f"name a column: {name}({tree.id}.amount).")
+            return tree.id, None
+        owners = {
+            leaf.value.id
+            for leaf in ast.walk(tree)
+            if isinstance(leaf, ast.Attribute) and isinstance(leaf.value, ast.Name)
+        }
+        if len(owners) != 1:
+            self.refuse("F214", f"reads {len(owners)} tables in one aggregate", "one aggregate reads one table.")
+        (table,) = owners
+        return table, self.node(tree, table)
+
+    def keywords(self, tree: ast.Call, allowed: Any) -> dict[str, ast.expr]:
+        words: dict[str, ast.expr] = {}
+        for keyword in tree.keywords:
+            if keyword.arg is None or keyword.arg not in allowed:
+                self.refuse("F213", f"uses an unknown keyword {keyword.arg!r}", suggest(str(keyword.arg), allowed))
+            words[keyword.arg] = keyword.value
+        return words
+
+    def selection(
+        self, table: str, words: dict[str, ast.expr], ahead_days: float | None, looks_ahead: bool
+    ) -> Selection:
+        days = self.number("days", words["days"]) if "days" in words else ahead_days
+        until = self.number("until", words["until"]) if "until" in words else 0.0
+        if days is not None and not 0 <= until < days:
+            self.refuse("F213", f"has an empty window (days={days:g}, until={until:g})", "days is the older edge.")
+        last = self.whole("last", words["last"]) if "last" in words else None
+        if last == 0:
+            self.refuse("F213", "keeps the last 0 facts", "last is 1 or more.")
+        leave_out = self.word("leave_out", words["leave_out"]) if "leave_out" in words else None
+        of = self.word("of", words["of"]) if "of" in words else "customer"
+        if of not in ENTITIES or leave_out not in (None, "customer"):
+            self.refuse("F213", f"asks of={of}, leave_out={leave_out}", suggest(of, ENTITIES))
+        return Selection(
+            table=table,
+            days=days,
+            until=until,
+            skip=self.whole("skip", words["skip"]) if "skip" in words else 0,
+            last=last,
+            where=self.node(words["where"], table) if "where" in words else None,
+            of=of,
+            leave_out=leave_out,
+            ahead=looks_ahead,
+        )
+
+    def number(self, key: str, tree: ast.expr) -> float:
+        sign = 1.0
+        if isinstance(tree, ast.UnaryOp) and isinstance(tree.op, ast.USub):
+            sign, tree = -1.0, tree.operand
+        if not (isinstance(tree, ast.Constant) and type(tree.value) in (int, float)):
+            self.refuse("F213", f"gives {key}= something else than a number")
+        value = sign * float(tree.value)  # type: ignore[arg-type]
+        if value < 0:
+            self.refuse("F213", f"gives {key}= a negative number")
+        return value
+
+    def whole(self, key: str, tree: ast.expr) -> int:
+        value = self.number(key, tree)
+        if value != int(value):
+            self.refuse("F213", f"gives {key}= a fraction of a fact")
+        return int(value)
+
+    def word(self, key: str, tree: ast.expr) -> str:
+        match tree:
+            case ast.Name(id=word) | ast.Constant(value=str() as word):
+                return word
+        self.refuse("F213", f"gives {key}= something else than a name")
+
+
+_UNARY: dict[type, str] = {ast.USub: "neg", ast.UAdd: "pos", ast.Not: "not"}
+_BINARY: dict[type, str] = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Pow: "**", ast.Mod: "%"}
+_COMPARE: dict[type, str] = {
+    ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=",
+}  # fmt: skip
+_ARITY = {"where": 3, "log": 1, "exp": 1, "sqrt": 1, "abs": 1, "clip": 3, "isnull": 1}
+_EXAMPLES = {"q": "0.9", "scale": "7"}
+
+
+def _depth(tree: ast.AST) -> int:
+    return 1 + max((_depth(child) for child in ast.iter_child_nodes(tree)), default=0)
+
+
+Values = npt.NDArray[np.float64]
+
+
+class Codes:
+    """Text as integer codes into labels; -1 is missing."""
+
+    __slots__ = ("codes", "labels")
+
+    def __init__(self, codes: npt.NDArray[np.int64], labels: tuple[str, ...]) -> None:
+        self.codes = codes
+        self.labels = labels
+
+    def equals(self, word: str) -> Values:
+        """1 where the text is ``word``, 0 where it is another, NaN where missing."""
+        code = self.labels.index(word) if word in self.labels else -2
+        return np.where(self.codes < 0, np.nan, (self.codes == code).astype(np.float64))
+
+    def missing(self) -> npt.NDArray[np.bool_]:
+        """Where no text is given."""
+        return np.asarray(self.codes < 0)
+
+    def take(self, index: npt.NDArray[np.int64]) -> Codes:
+        """The rows at ``index``."""
+        return Codes(self.codes[index], self.labels)
+
+
+Column = Values | Codes
+
+
+def evaluate(node: Node, lookup: Callable[[Node], Column]) -> Column:
+    """Compute a tree; the leaves that are not literals come from ``lookup``.
+
+    Missing values are NaN and stay missing through arithmetic and comparison; ``and`` and ``or`` follow
+    three-valued logic.
+
+    Parameters
+    ----------
+    node : Node
+    lookup : callable
+        Gives the array of a `Name`, `Field` or `Aggregate`.
+
+    Returns
+    -------
+    ndarray of float64, or Codes for text
+
+    Raises
+    ------
+    FeatureError
+        When text is used as a number (code F215).
+    """
+    if isinstance(node, Literal) and isinstance(node.value, str):
+        raise FeatureError(f"the text {node.value!r} is used as a number.", code="F215", hint="compare it with ==.")
+    if isinstance(node, Literal):
+        return np.asarray(float(node.value))
+    if not isinstance(node, Operation):
+        return lookup(node)
+    if node.name in ("==", "!=") and any(isinstance(side, Literal) and isinstance(side.value, str) for side in node.operands):
+        return _compare_text(node, lookup)
+    operands = [evaluate(operand, lookup) for operand in node.operands]
+    if node.name == "isnull" and isinstance(operands[0], Codes):
+        return operands[0].missing().astype(np.float64)
+    numbers = [_numeric(node.name, operand) for operand in operands]
+    with np.errstate(all="ignore"):
+        result = np.asarray(_OPERATIONS[node.name](*numbers), dtype=np.float64)
+    result[...] = np.where(np.isfinite(result), result, np.nan)
+    return result
+
+
+def _numeric(operation: str, operand: Column) -> Values:
+    if isinstance(operand, Codes):
+        raise FeatureError(
+            f"{operation!r} is asked of a text column.", code="F215", hint="compare the text: where(kind == 'data', 1, 0)."
+        )
+    return operand
+
+
+def _compare_text(node: Operation, lookup: Callable[[Node], Column]) -> Values:
+    left, right = node.operands
+    word, other = (left, right) if isinstance(left, Literal) and isinstance(left.value, str) else (right, left)
+    column = evaluate(other, lookup)
+    if not isinstance(column, Codes):
+        raise FeatureError(
+            f"a number is compared with the text {word.value!r}.",  # type: ignore[union-attr]
+            code="F215",
+            hint="leave the quotation marks out.",
+        )
+    same = column.equals(str(word.value))  # type: ignore[union-attr]
+    return same if node.name == "==" else 1.0 - same
+
+
+def _divide(a: Values, b: Values) -> Values:
+    return np.where(b == 0, np.nan, a / np.where(b == 0, 1.0, b))
+
+
+def _log(a: Values) -> Values:
+    return np.where(a > 0, np.log(np.where(a > 0, a, 1.0)), np.nan)
+
+
+def _all(*sides: Values) -> Values:
+    result = sides[0] != 0
+    missing = np.isnan(sides[0])
+    result = np.where(missing, np.nan, result.astype(np.float64))
+    for side in sides[1:]:
+        truth = np.where(np.isnan(side), np.nan, (side != 0).astype(np.float64))
+        false = (result == 0) | (truth == 0)
+        result = np.where(false, 0.0, np.where(np.isnan(result) | np.isnan(truth), np.nan, 1.0))
+    return result
+
+
+def _any(*sides: Values) -> Values:
+    return 1.0 - _all(*(_not(side) for side in sides))
+
+
+def _not(a: Values) -> Values:
+    return np.where(np.isnan(a), np.nan, (a == 0).astype(np.float64))
+
+
+def _comparison(compare: Callable[[Values, Values], Any]) -> Callable[[Values, Values], Values]:
+    def apply(a: Values, b: Values) -> Values:
+        return np.where(np.isnan(a) | np.isnan(b), np.nan, compare(a, b).astype(np.float64))
+
+    return apply
+
+
+def _coalesce(*sides: Values) -> Values:
+    result = sides[0]
+    for side in sides[1:]:
+        result = np.where(np.isnan(result), side, result)
+    return result
+
+
+def _where(condition: Values, yes: Values, no: Values) -> Values:
+    return np.where(np.isnan(condition), np.nan, np.where(condition != 0, yes, no))
+
+
+def _clip(a: Values, low: Values, high: Values) -> Values:
+    return np.minimum(np.maximum(a, low), high)
+
+
+_OPERATIONS: Mapping[str, Callable[..., Any]] = {
+    "neg": np.negative, "pos": np.positive, "not": _not, "and": _all, "or": _any,
+    "+": np.add, "-": np.subtract, "*": np.multiply, "/": _divide, "**": np.power, "%": np.mod,
+    "==": _comparison(np.equal), "!=": _comparison(np.not_equal), "<": _comparison(np.less),
+    "<=": _comparison(np.less_equal), ">": _comparison(np.greater), ">=": _comparison(np.greater_equal),
+    "where": _where, "log": _log, "exp": np.exp, "sqrt": np.sqrt, "abs": np.abs, "clip": _clip,
+    "coalesce": _coalesce, "isnull": np.isnan,
+}  # fmt: skip
+
+
+def evaluate_scalar(text: str, names: Mapping[str, float]) -> float:
+    """Compute an expression over bare names for one row.
+
+    Parameters
+    ----------
+    text : str
+        As in a feature's ``show`` table, for example ``"exp(value)"``.
+    names : mapping of str to float
+        NaN where missing.
+
+    Returns
+    -------
+    float, NaN when missing
+
+    Raises
+    ------
+    FeatureError
+        When a name is not there (code F216).
+
+    Examples
+    --------
+    >>> evaluate_scalar("exp(value)", {"value": 0.0})
+    1.0
+    """
+    expression = parse_condition(text)
+
+    def lookup(node: Node) -> Values:
+        name = getattr(node, "name", "")
+        if name not in names:
+            raise FeatureError(f"{name!r} in {text!r} is not known.", code="F216", hint=suggest(name, names))
+        return np.asarray(float(names[name]))
+
+    result = evaluate(expression.root, lookup)
+    return float(_numeric("show", result))

@@ -1,0 +1,158 @@
+"""Which facts each observation sees: visibility, window, condition, newest skipped, last kept.
+
+One of the three places that decide what lies before ``as_of``. Windows are half-open:
+[as_of - days, as_of - until) on ``happened_at``, over facts with ``known_at < as_of``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from earlywarn.dates import FOREVER, US_PER_DAY, visible
+from earlywarn.features.expression import DEFAULT_DAYS, Selection
+from earlywarn.tables.facts import Facts
+
+__all__ = ["Chosen", "Timeline", "choose"]
+
+Rows = npt.NDArray[np.int64]
+#: Pairs of (observation, fact) looked at in one go; bounds the memory to about 200 MB.
+CHUNK_PAIRS = 3_000_000
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Facts chosen for a range of observations, observation by observation, in the order of the stream.
+
+    Attributes
+    ----------
+    first, stop : int
+        The observations that are covered.
+    fact : ndarray of int64, shape (n_pairs,)
+        Row in the timeline.
+    observation : ndarray of int64, shape (n_pairs,)
+        Counted from ``first``.
+    """
+
+    first: int
+    stop: int
+    fact: Rows
+    observation: Rows
+
+    @property
+    def count(self) -> int:
+        """Observations covered."""
+        return self.stop - self.first
+
+    def keep(self, mask: npt.NDArray[np.bool_]) -> Chosen:
+        """The marked pairs."""
+        return Chosen(self.first, self.stop, self.fact[mask], self.observation[mask])
+
+
+class Timeline:
+    """Facts sorted by (owner, happened_at, known_at, row), ready to be searched.
+
+    Parameters
+    ----------
+    facts : Facts
+    """
+
+    def __init__(self, facts: Facts) -> None:
+        keys = (facts.row, facts.known_at, facts.happened_at, facts.owner)
+        self.facts = facts.take(np.lexsort(keys))
+        self._moments = np.unique(self.facts.happened_at)
+        rank = np.searchsorted(self._moments, self.facts.happened_at)
+        self._key = self.facts.owner * (len(self._moments) + 1) + rank
+
+    def position(self, owner: Rows, moment: Rows) -> Rows:
+        """First place of each owner's facts that happened at or after a moment.
+
+        Parameters
+        ----------
+        owner, moment : ndarray of int64, shape (n,)
+
+        Returns
+        -------
+        ndarray of int64, shape (n,)
+        """
+        rank = np.searchsorted(self._moments, moment, side="left")
+        return np.searchsorted(self._key, owner * (len(self._moments) + 1) + rank, side="left")
+
+
+def bounds(timeline: Timeline, selection: Selection, owner: Rows, as_of: Rows) -> tuple[Rows, Rows]:
+    """Half-open range of places per observation whose facts happened inside the window."""
+    days = selection.days
+    if days is None and not timeline.facts.lasting and not selection.ahead:
+        days = DEFAULT_DAYS
+    span = None if days is None else round(days * US_PER_DAY)
+    edge = np.full(len(as_of), FOREVER if selection.ahead else -FOREVER)
+    if selection.ahead:
+        start, stop = as_of, edge if span is None else as_of + span
+    else:
+        start = edge if span is None else as_of - span
+        stop = as_of - round(selection.until * US_PER_DAY)
+    low, high = timeline.position(owner, start), timeline.position(owner, stop)
+    nobody = owner < 0
+    return np.where(nobody, 0, low), np.where(nobody, 0, np.maximum(low, high))
+
+
+def choose(
+    timeline: Timeline,
+    selection: Selection,
+    owner: Rows,
+    as_of: Rows,
+    condition: Callable[[Chosen], npt.NDArray[np.bool_]] | None = None,
+) -> Iterator[Chosen]:
+    """Choose the facts of a selection, in chunks of observations that bound the memory.
+
+    Order: visibility and window, condition, the newest skipped, the last kept.
+
+    Parameters
+    ----------
+    timeline : Timeline
+    selection : Selection
+    owner : ndarray of int64, shape (n,)
+        Whose facts each observation looks at; -1 for nobody's.
+    as_of : ndarray of int64, shape (n,), microseconds
+    condition : callable, optional
+        Gives for pairs whether ``where=`` holds.
+
+    Yields
+    ------
+    Chosen
+    """
+    low, high = bounds(timeline, selection, owner, as_of)
+    facts = timeline.facts
+    for first, stop in _chunks(high - low):
+        length = (high - low)[first:stop]
+        observation = np.repeat(np.arange(stop - first), length)
+        fact = np.arange(len(observation)) + np.repeat(low[first:stop] - (np.cumsum(length) - length), length)
+        at = as_of[first:stop][observation]
+        chosen = Chosen(first, stop, fact, observation).keep(visible(facts.known_at[fact], facts.known_until[fact], at))
+        if condition is not None:
+            chosen = chosen.keep(condition(chosen))
+        if selection.skip or selection.last is not None:
+            chosen = chosen.keep(_newest(chosen, selection.skip, selection.last))
+        yield chosen
+
+
+def _chunks(lengths: Rows) -> Iterator[tuple[int, int]]:
+    """Ranges of observations with a bounded number of pairs each."""
+    if not len(lengths):
+        return
+    part = (np.cumsum(lengths) - lengths) // CHUNK_PAIRS
+    cuts = np.flatnonzero(np.diff(part)) + 1
+    edges = [0, *cuts.tolist(), len(lengths)]
+    yield from zip(edges[:-1], edges[1:], strict=True)
+
+
+def _newest(chosen: Chosen, skip: int, last: int | None) -> npt.NDArray[np.bool_]:
+    """Pairs that stay when the newest ``skip`` are left out and then ``last`` are kept."""
+    counts = np.bincount(chosen.observation, minlength=chosen.count)
+    ends = np.cumsum(counts)
+    from_end = ends[chosen.observation] - 1 - np.arange(len(chosen.fact))
+    stays = from_end >= skip
+    return stays if last is None else stays & (from_end < skip + last)

@@ -1,0 +1,185 @@
+"""What became of an observed obligation: late, on time, or not to be said, with the reason.
+
+Two clocks: grace says what still counts as on time, maturity when that can be known.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from earlywarn.dates import US_PER_DAY, day_end, to_datetime64
+from earlywarn.outcomes.arrangements import Received, covered_debts, invoice_base
+from earlywarn.outcomes.bearing import Disputes
+from earlywarn.outcomes.versions import Obligations, maturity
+from earlywarn.tables.facts import units
+from earlywarn.tables.ledger import Ledger
+from earlywarn.tables.settlement import CREDIT, PAYMENT
+from earlywarn.tables.streams import failed_collections, tolerance
+
+__all__ = ["Resolver"]
+
+Rows = npt.NDArray[np.int64]
+
+
+class _Close(NamedTuple):
+    """The books of one obligation at the close of its due day plus grace, on value dates."""
+
+    amount: int
+    open: int
+    came_back: bool
+    gone: str | None
+
+
+class Resolver:
+    """Looks up what became of obligations, with all that the ledger knows.
+
+    Parameters
+    ----------
+    ledger : Ledger
+    versions : Obligations
+    grace_days : int
+    """
+
+    def __init__(self, ledger: Ledger, versions: Obligations, grace_days: int) -> None:
+        self.ledger = ledger
+        self.grace_days = grace_days
+        self.v = versions.take(np.lexsort((versions.known_at, versions.number)))
+        self.starts = np.searchsorted(self.v.number, np.arange(len(versions.ids) + 1))
+        self.due_close = day_end(self.v.due_at // US_PER_DAY)
+        self.close = day_end(self.v.due_at // US_PER_DAY + grace_days)
+        self.matures = maturity(self.v.due_at, self.v.collected, grace_days, ledger.payment_lag_days)
+        self.n_invoices = len(ledger.debts.invoice_ids)
+        self.states = ledger.settlement.states
+        self.state_ends = np.searchsorted(self.states.debt, np.arange(len(ledger.debts.owner) + 1))
+        self.entries = ledger.settlement.entries
+        own = np.flatnonzero(self.entries.debt >= 0)
+        self.entry_rows = own[np.argsort(self.entries.debt[own], kind="stable")]
+        self.entry_starts = np.searchsorted(self.entries.debt[self.entry_rows], np.arange(len(ledger.debts.owner) + 1))
+        self.refused = failed_collections(ledger.facts("payments"), ledger.debts)
+        self.disputes = Disputes(ledger)
+        self.covers = covered_debts(ledger, invoice_base(ledger)) if len(ledger.facts("arrangements")) else {}
+        self.instalments_agreed = self._instalments_agreed()
+        self.received = Received(ledger)
+
+    def _instalments_agreed(self) -> dict[int, list[int]]:
+        """When instalments were agreed, by debt."""
+        arrangements = self.ledger.facts("arrangements")
+        in_parts = ~arrangements.text("kind").is_word("postponement")
+        found: dict[int, list[int]] = {}
+        for row, debts in self.covers.items():
+            for debt in debts if in_parts[row] else []:
+                found.setdefault(debt, []).append(int(arrangements.known_at[row]))
+        return found
+
+    def resolve(self, numbers: Rows, as_of: Rows, index: pd.Index[Any]) -> pd.DataFrame:
+        """Outcome of each observed obligation.
+
+        Parameters
+        ----------
+        numbers : ndarray of int64, shape (n,)
+            Obligation numbers.
+        as_of : ndarray of int64, shape (n,), microseconds
+        index : Index, shape (n,)
+
+        Returns
+        -------
+        DataFrame, as `Outcome.resolve` describes it
+        """
+        found = [self.one(int(number), int(at)) for number, at in zip(numbers, as_of, strict=True)]
+        version = np.array([row[2] for row in found], dtype=np.int64)
+        return pd.DataFrame(
+            {
+                "late": pd.array([row[0] for row in found], dtype="Int8"),
+                "reason": pd.Series([row[1] for row in found], index=index, dtype="object"),
+                "due_on": to_datetime64(self.v.due_at[version]),
+                "closes_at": to_datetime64(self.close[version]),
+                "matures_at": to_datetime64(self.matures[version]),
+                "open_at_close": units(np.array([row[3] for row in found], dtype=np.int64), self.ledger.digits),
+            },
+            index=index,
+        )
+
+    def one(self, number: int, as_of: int) -> tuple[Any, str | None, int, int]:
+        """(late, reason why it cannot be said, version in force at the end, open at the close)."""
+        span = range(int(self.starts[number]), int(self.starts[number + 1]))
+        seen = [i for i in span if self.v.known_at[i] < as_of]
+        i = self._final_version(span, seen[-1] if seen else span.start)
+        debt = self._final_debt(span, i)
+        at_close = self._at_close(debt, i)
+        reason = self._why_not(debt, i, as_of, at_close)
+        if reason is not None:
+            return pd.NA, reason, i, at_close.open
+        open_ = at_close.open
+        if debt >= 0:
+            open_ -= min(open_, int(self.disputes.between(debt, int(self.v.owner[i]), as_of, int(self.close[i]))))
+        late = at_close.came_back or open_ > float(tolerance(np.array(at_close.amount), self.ledger.digits))
+        return int(late), None, i, at_close.open
+
+    def _why_not(self, debt: int, i: int, as_of: int, at_close: _Close) -> str | None:
+        """Why there is no label, or None."""
+        if self.matures[i] > self.ledger.until_us:
+            return "not mature"
+        if at_close.gone is not None:
+            return at_close.gone
+        agreed = self.instalments_agreed.get(debt, [])
+        if any(as_of <= known <= self.due_close[i] for known in agreed):
+            return "instalments agreed"
+        close = int(self.close[i])
+        if debt >= 0 and self.disputes.between(debt, int(self.v.owner[i]), as_of, close) >= at_close.amount:
+            return "in dispute"
+        return None
+
+    def _final_version(self, span: range, start: int) -> int:
+        """Follow changes of the due day that were known before the day in force had closed."""
+        i = start
+        for j in range(start + 1, span.stop):
+            if self.v.known_at[j] <= self.due_close[i]:
+                i = j
+        return i
+
+    def _final_debt(self, span: range, i: int) -> int:
+        """The invoice, where one took the place of a plan."""
+        debts = self.v.debt[span.start : span.stop]
+        invoices = debts[(debts >= 0) & (debts < self.n_invoices)]
+        return int(invoices[0]) if len(invoices) else int(self.v.debt[i])
+
+    def _at_close(self, debt: int, i: int) -> _Close:
+        if debt < 0:
+            return self._instalment_at_close(i)
+        first, end = int(self.state_ends[debt]), int(self.state_ends[debt + 1])
+        if first == end:  # a plan that has not fallen due yet
+            return _Close(int(self.v.amount[i]), int(self.v.amount[i]), False, None)
+        amount = int(self.states.amount[end - 1])
+        rows = self.entry_rows[self.entry_starts[debt] : self.entry_starts[debt + 1]]
+        counted = rows[self.entries.counts_at[rows] <= self.close[i]]
+        kind, moved = self.entries.kind[counted], self.entries.amount[counted]
+        credited, paid = int(moved[kind == CREDIT].sum()), int(moved[kind == PAYMENT].sum())
+        refused = any(happened <= self.close[i] for happened, _ in self.refused.get(debt, []))
+        gone = None
+        if self.states.withdrawn[end - 1]:
+            gone = "withdrawn"
+        elif amount <= credited and credited > 0:
+            gone = "fully credited"
+        came_back = bool(self.entries.returned[counted].any()) or refused
+        return _Close(amount, max(0, amount - credited - paid), came_back, gone)
+
+    def _instalment_at_close(self, i: int) -> _Close:
+        """An instalment is paid when the money received since the agreement covers all up to it."""
+        instalments, arrangements = self.ledger.facts("instalments"), self.ledger.facts("arrangements")
+        ids = instalments.text("arrangement_id")
+        same = ids.codes == ids.codes[self.v.plan[i]]
+        label = ids.labels[ids.codes[self.v.plan[i]]]
+        row = int(np.flatnonzero(arrangements.text("arrangement_id").is_word(label))[-1])
+        amounts = np.asarray(instalments.numbers("amount"), dtype=np.int64)
+        need = int(amounts[same & (instalments.happened_at < self.v.due_at[i])].sum())
+        received = self.received.since(self.covers.get(row, []), int(arrangements.known_at[row]))
+        money = sum(amount for _, counts_at, amount in received if counts_at <= self.close[i])
+        amount = int(self.v.amount[i])
+        replaced = bool(arrangements.text("ended_as").is_word("replaced")[row])
+        ended = replaced and arrangements.moments("ended_on")[row] <= self.close[i]
+        open_ = amount - min(max(money - need, 0), amount)
+        return _Close(amount, open_, False, "arrangement replaced" if ended else None)

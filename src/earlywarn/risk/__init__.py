@@ -1,0 +1,1 @@
+"""The probability that an obligation is paid late: trained on earlier time, calibrated on later time."""

@@ -1,0 +1,231 @@
+"""The model as it would have done in the past: trained on what was known, tested on what came next.
+
+Rolling origin: before each fold only rows whose outcome had matured may be learned from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from sklearn.base import clone
+
+from earlywarn.errors import NotEnoughHistoryError
+from earlywarn.risk.baselines import BASE_RATE, BASELINES, baseline_features, baseline_probability
+from earlywarn.risk.metrics import measures
+from earlywarn.risk.model import RiskModel
+
+if TYPE_CHECKING:
+    from earlywarn.features.catalogue import FeatureSet
+    from earlywarn.outcomes import Outcome
+    from earlywarn.tables.ledger import Ledger
+
+__all__ = ["BacktestResult", "backtest"]
+
+MODEL = "earlywarn"
+POOLED = "all"
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class BacktestResult:
+    """What a backtest found.
+
+    Parameters
+    ----------
+    table : DataFrame
+        One row per fold and scorer (`earlywarn` and the baselines), and per scorer over all folds together:
+        fold, scorer, first_as_of, last_as_of, train_rows, rows, events, base_rate, auc, ap, log_loss, brier,
+        mean_p, calibration_intercept, calibration_slope, ks, lift (of the top tenth).
+    predictions : DataFrame
+        The tested observations with fold, late and a probability by scorer.
+    notices : tuple of str
+    """
+
+    table: pd.DataFrame
+    predictions: pd.DataFrame
+    notices: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"BacktestResult\n{self.overall().to_string(index=False, float_format='{:.3f}'.format)}"
+
+    def _repr_html_(self) -> str:
+        return str(self.table.to_html(index=False, float_format="{:.3f}".format))
+
+    def overall(self) -> pd.DataFrame:
+        """Rows of `table` over all folds together, the best order (AUC) first.
+
+        Returns
+        -------
+        DataFrame
+        """
+        pooled = self.table[self.table["fold"] == POOLED]
+        return pooled.sort_values("auc", ascending=False, kind="stable").reset_index(drop=True)
+
+
+def backtest(
+    features: FeatureSet,
+    outcome: Outcome,
+    ledger: Ledger,
+    folds: int = 4,
+    baselines: bool = True,
+    model: RiskModel | None = None,
+    start: Any = None,
+    end: Any = None,
+    random_state: int = 0,
+    progress: Progress | None = None,
+) -> BacktestResult:
+    """Train and test at successive moments of the past.
+
+    The observations with a known outcome are cut, in order of time, into a first stretch for training and
+    `folds` stretches of about equal size, rows of one moment together. For each stretch a model is trained on
+    the rows before it whose outcome had matured by its first moment, and tested on the stretch itself.
+
+    Parameters
+    ----------
+    features : FeatureSet
+    outcome : Outcome
+    ledger : Ledger
+    folds : int
+    baselines : bool
+        Also test the last invoice late, the past late share, the average days beyond terms and the base rate.
+    model : RiskModel, optional
+        An unfitted model, cloned for each fold.
+    start, end : date-like, optional
+        First and last moment observed; the first invoice and `ledger.until` when left out.
+    random_state : int
+        Seed of the default model.
+    progress : callable, optional
+        Called as progress(what, done, of).
+
+    Returns
+    -------
+    BacktestResult
+
+    Raises
+    ------
+    NotEnoughHistoryError
+        If no fold has enough matured rows of both classes to train on (code H403).
+    """
+    seen = _Progress(progress, folds)
+    observed = _observed(features, outcome, ledger, baselines, start, end)
+    seen.step("features")
+    prototype = model if model is not None else RiskModel(features, random_state=random_state)
+    tested, notices = [], []
+    for fold, (train, test) in enumerate(_splits(observed.frame, folds), start=1):
+        try:
+            tested.append(_tested(observed, train, test, fold, prototype))
+        except NotEnoughHistoryError as error:
+            notices.append(f"fold {fold} was left out: {error.what} {error.found or ''}".strip())
+        seen.step(f"fold {fold}")
+    if not tested:
+        raise NotEnoughHistoryError(
+            "no fold has enough matured rows of either class to train on.",
+            code="H403",
+            found="; ".join(notices) or f"{len(observed.frame):,} observations with a known outcome",
+            hint="observe over a longer time, or ask for fewer folds.",
+        )
+    predictions = pd.concat(tested)
+    return BacktestResult(_table(predictions), predictions.drop(columns="train_rows"), tuple(notices))
+
+
+@dataclass(frozen=True)
+class _Observed:
+    """Observations with a known outcome, in order of time, and their columns."""
+
+    frame: pd.DataFrame
+    late: pd.Series[Any]
+    X: pd.DataFrame
+    baselines: pd.DataFrame
+
+
+class _Progress:
+    def __init__(self, call: Progress | None, folds: int) -> None:
+        self._call, self._done, self._of = call, 0, folds + 1
+
+    def step(self, what: str) -> None:
+        self._done += 1
+        if self._call is not None:
+            self._call(what, self._done, self._of)
+
+
+def _observed(
+    features: FeatureSet, outcome: Outcome, ledger: Ledger, baselines: bool, start: Any, end: Any
+) -> _Observed:
+    first = ledger.frame("invoices")["issued_on"].min() if start is None else start
+    frame = outcome.observations(ledger, first, ledger.until if end is None else end)
+    y = outcome.label(ledger, frame)
+    known = y.notna().to_numpy()
+    frame = frame[known]
+    X = features.compute(ledger, frame)
+    plain = baseline_features().compute(ledger, frame) if baselines else pd.DataFrame(index=frame.index)
+    return _Observed(frame, y[known].astype(np.int64), X, plain)
+
+
+def _splits(frame: pd.DataFrame, folds: int) -> Iterator[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]:
+    """Positions to train on and to test on, fold by fold."""
+    as_of, matures_at = frame["as_of"].to_numpy(), frame["matures_at"].to_numpy()
+    n = len(as_of)
+    if not n:
+        return
+    edges = np.searchsorted(as_of, as_of[[n * at // (folds + 1) for at in range(1, folds + 1)]])
+    for first, after in zip(edges, [*edges[1:], n], strict=True):
+        if first < after:
+            yield (
+                np.flatnonzero((matures_at < as_of[first]) & (np.arange(n) < first)),
+                np.arange(first, after),
+            )
+
+
+def _tested(
+    observed: _Observed,
+    train: npt.NDArray[np.intp],
+    test: npt.NDArray[np.intp],
+    fold: int,
+    prototype: RiskModel,
+) -> pd.DataFrame:
+    """Observations of one fold with the probability of each scorer."""
+    rows, late = observed.frame.iloc[train], observed.late.iloc[train]
+    fitted = clone(prototype).fit(
+        observed.X.iloc[train], late, as_of=rows["as_of"], groups=rows["customer_id"]
+    )
+    result = observed.frame.iloc[test].assign(fold=str(fold), train_rows=len(train))
+    result["late"] = observed.late.iloc[test]
+    result[MODEL] = fitted.predict_proba(observed.X.iloc[test])[:, 1]
+    for name, (column, _) in BASELINES.items() if len(observed.baselines.columns) else ():
+        values = observed.baselines[column]
+        result[name] = baseline_probability(values.iloc[train], late, values.iloc[test])
+    if len(observed.baselines.columns):
+        result[BASE_RATE] = float(late.mean())
+    return result
+
+
+def _table(predictions: pd.DataFrame) -> pd.DataFrame:
+    scorers = [name for name in (MODEL, *BASELINES, BASE_RATE) if name in predictions]
+    folds = [(fold, rows) for fold, rows in predictions.groupby("fold", sort=False)]
+    return pd.DataFrame(
+        [
+            _line(str(fold), rows, scorer)
+            for fold, rows in [*folds, (POOLED, predictions)]
+            for scorer in scorers
+        ]
+    )
+
+
+def _line(fold: str, rows: pd.DataFrame, scorer: str) -> dict[str, Any]:
+    late = rows["late"].to_numpy(dtype=np.float64)
+    return {
+        "fold": fold,
+        "scorer": scorer,
+        "first_as_of": rows["as_of"].min(),
+        "last_as_of": rows["as_of"].max(),
+        "train_rows": int(rows["train_rows"].max()),
+        "rows": len(rows),
+        "events": int(late.sum()),
+        "base_rate": float(late.mean()),
+        **measures(late, rows[scorer].to_numpy(dtype=np.float64)),
+    }

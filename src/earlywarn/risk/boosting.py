@@ -1,0 +1,62 @@
+"""Training the booster: parameters, monotone directions, a fixed seed. Data in, xgboost.Booster out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xgboost as xgb
+
+from earlywarn.risk.columns import Column
+
+__all__ = ["train_booster"]
+
+BASE_RATE_MARGIN = 1e-6
+#: Cells below which a second thread costs more than it brings.
+SMALL_MATRIX = 100_000
+
+
+def train_booster(
+    matrix: npt.NDArray[np.float32],
+    late: npt.NDArray[np.float64],
+    weight: npt.NDArray[np.float64],
+    columns: tuple[Column, ...],
+    *,
+    n_estimators: int,
+    n_jobs: int | None,
+    **parameters: Any,
+) -> xgb.Booster:
+    """Train boosted trees on log-loss, each column held to its direction.
+
+    Parameters
+    ----------
+    matrix : ndarray of float32, shape (n, k)
+    late : ndarray of float64, shape (n,), 0 or 1
+    weight : ndarray of float64, shape (n,)
+    columns : tuple of Column, length k
+    n_estimators : int
+        Number of trees.
+    n_jobs : int, optional
+        Threads; all cores when left out. The result does not depend on it.
+    **parameters
+        xgboost's own names: `learning_rate`, `max_depth`, `seed`, ….
+
+    Returns
+    -------
+    xgboost.Booster
+    """
+    base_rate = float(np.average(late, weights=weight))
+    settings = {
+        "objective": "binary:logistic",
+        "tree_method": "hist",
+        "base_score": float(np.clip(base_rate, BASE_RATE_MARGIN, 1 - BASE_RATE_MARGIN)),
+        "monotone_constraints": "(" + ",".join(str(column.direction) for column in columns) + ")",
+        "verbosity": 0,
+        "nthread": 1 if matrix.size < SMALL_MATRIX else n_jobs or 0,
+        **parameters,
+    }
+    data = xgb.DMatrix(matrix, label=late, weight=weight, nthread=n_jobs)
+    booster = xgb.train(settings, data, num_boost_round=n_estimators)
+    booster.set_param({"nthread": n_jobs or 0})
+    return booster

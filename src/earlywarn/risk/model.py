@@ -1,0 +1,323 @@
+"""RiskModel: boosted trees held to directions, calibrated on later time, explained exactly.
+
+A scikit-learn classifier. It puts the rooms in order: rows -> columns -> booster -> calibration -> reasons.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.validation import check_is_fitted
+
+from earlywarn.errors import EarlywarnError
+from earlywarn.reasons import treeshap
+from earlywarn.risk import files, summary
+from earlywarn.risk.boosting import train_booster
+from earlywarn.risk.calibration import choose_calibrator
+from earlywarn.risk.columns import encode, learn_columns, read_frame
+from earlywarn.risk.explained import Explained
+from earlywarn.risk.rows import LARGEST_LATER_SHARE, later_from, learnable_rows
+
+if TYPE_CHECKING:
+    import xgboost as xgb
+
+    from earlywarn.features.catalogue import FeatureSet
+
+__all__ = ["RiskModel"]
+
+Floats = npt.NDArray[np.float64]
+
+BOOSTER_PARAMETERS = (
+    "learning_rate",
+    "max_depth",
+    "min_child_weight",
+    "subsample",
+    "colsample_bytree",
+    "reg_lambda",
+)
+
+
+class RiskModel(Explained, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Calibrated probability that an obligation is paid late, with exact reasons.
+
+    The booster is trained on the earlier part of time, the calibrator on the later part. The second of the
+    two labels is "late".
+
+    Parameters
+    ----------
+    features : FeatureSet, optional
+        Direction, family and text by column name; the default catalogue when left out. A column that is not
+        in it is free and belongs to the family "other".
+    random_state : int
+        Same seed and data, same model, to the bit.
+    n_estimators : int
+        Number of trees.
+    learning_rate, max_depth, min_child_weight, subsample, colsample_bytree, reg_lambda
+        As in xgboost.
+    calibration_share : float
+        Share of the rows, the latest in time, that is kept for calibration: 0 (none) to 0.5.
+    n_jobs : int, optional
+        Threads; all cores when left out. No result depends on it.
+
+    Attributes
+    ----------
+    booster_ : xgboost.Booster
+        Sees the float32 columns of `matrix`.
+    calibrator_ : Calibrator
+        `slope` and `intercept` on the booster's margin.
+    calibration_ : CalibrationChoice
+        On what grounds the calibrator was chosen.
+    expected_value_ : float
+        Where the SHAP values start: they and it add up to `margin`.
+    base_log_odds_ : float
+        `expected_value_` carried through calibration: where reason codes start.
+    columns_ : tuple of Column
+        Name, direction and category codes of each column.
+    categories_ : dict of str to tuple of str
+        Categories in the order of their codes, for the columns that have any.
+    features_ : FeatureSet or None
+        The catalogue used; None when X had no column names.
+    classes_ : ndarray, shape (2,)
+    feature_names_in_ : ndarray of str, shape (k,)
+        Only when X had column names.
+    n_features_in_ : int
+    training_summary_ : dict
+        Rows, events, dates, calibration and library versions, ready for JSON.
+    notices_ : tuple of str
+        What was left out or could not be done.
+
+    Notes
+    -----
+    It passes `sklearn.utils.estimator_checks.check_estimator` but for one check: whole weights are not
+    exactly repeated rows, because trees are grown on random parts of the rows and ten rows are asked for.
+    Rows of weight 0 are exactly absent rows. Other than scikit-learn's own estimators it takes the columns
+    of a frame in any order.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> X = pd.DataFrame({"late_share": rng.random(500), "amount": rng.random(500) * 90})
+    >>> y = (rng.random(500) < X["late_share"]).astype(int)
+    >>> model = ew.RiskModel(n_estimators=20).fit(X, y)
+    >>> p_late = model.predict_proba(X)[:, 1]
+    >>> model.reason_codes(X.head(1), top=1).columns.tolist()
+    ['observation', 'rank', 'family', 'feature', 'contribution', 'text']
+    """
+
+    def __init__(
+        self,
+        features: FeatureSet | None = None,
+        random_state: int = 0,
+        *,
+        n_estimators: int = 300,
+        learning_rate: float = 0.05,
+        max_depth: int = 5,
+        min_child_weight: float = 5.0,
+        subsample: float = 0.8,
+        colsample_bytree: float = 0.8,
+        reg_lambda: float = 5.0,
+        calibration_share: float = 0.2,
+        n_jobs: int | None = None,
+    ) -> None:
+        self.features = features
+        self.random_state = random_state
+        self.n_estimators = n_estimators
+        self.learning_rate = learning_rate
+        self.max_depth = max_depth
+        self.min_child_weight = min_child_weight
+        self.subsample = subsample
+        self.colsample_bytree = colsample_bytree
+        self.reg_lambda = reg_lambda
+        self.calibration_share = calibration_share
+        self.n_jobs = n_jobs
+
+    def __sklearn_tags__(self) -> Any:
+        """What this estimator takes: two classes, missing values, categories."""
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_class = False
+        tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = True
+        return tags
+
+    def fit(self, X: Any, y: Any, as_of: Any = None, groups: Any = None, sample_weight: Any = None) -> Self:
+        """Train on the earlier part of time and calibrate on the later part.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like, shape (n, k)
+            Numbers, truth values, categories and text; missing values are welcome.
+        y : array-like, shape (n,)
+            Late (1) or not (0), or any two labels. Rows without a label are left out, with a notice.
+        as_of : array-like, shape (n,), optional
+            Moment of each row. Without it, the order of rows is the order of time. Rows of one moment stay
+            together on one side of the cut.
+        groups : array-like, shape (n,), optional
+            Customers: the calibrator is judged by customer, not by row.
+        sample_weight : array-like, shape (n,), optional
+            A row of weight 0 is left out.
+
+        Returns
+        -------
+        RiskModel
+            Itself.
+
+        Raises
+        ------
+        NotEnoughHistoryError
+            If fewer than ten rows (H401) or a single class (H402) have a known outcome.
+        FeatureError
+            If a category has a direction, or a column cannot be read (F28x).
+        DataError
+            If y, as_of, groups or sample_weight do not match X (D19x).
+        """
+        self._check_parameters()
+        frame = read_frame(self, X, fitting=True)
+        self.features_ = self._catalogue()
+        rows = learnable_rows(X, y, as_of, groups, sample_weight)
+        frame = frame.iloc[rows.positions]
+        cut = later_from(rows, self.calibration_share)
+        late, weight = rows.late, rows.weight
+        self.classes_ = rows.classes
+        self.columns_ = learn_columns(frame.iloc[:cut], late[:cut], weight[:cut], self.features_)
+        matrix = encode(frame, self.columns_)
+        self.booster_ = self._train(matrix[:cut], late[:cut], weight[:cut])
+        self.expected_value_ = treeshap.expected_value(self.booster_, matrix.shape[1])
+        self.calibration_ = choose_calibrator(
+            treeshap.margins(self.booster_, matrix[cut:], n_jobs=self.n_jobs),
+            late[cut:],
+            weight[cut:],
+            None if rows.groups is None else rows.groups[cut:],
+            random_state=self.random_state,
+        )
+        self.calibrator_ = self.calibration_.calibrator
+        self.training_summary_ = summary.training_summary(rows, cut, self.calibration_, matrix.shape[1])
+        self.notices_ = tuple(notice for notice in (*rows.notices, self.calibration_.notice) if notice)
+        for notice in self.notices_:
+            logging.getLogger("earlywarn").warning("RiskModel.fit: %s", notice)
+        return self
+
+    def predict_proba(self, X: Any) -> Floats:
+        """Calibrated probabilities.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like, shape (n, k)
+            The columns of `fit`, in any order.
+
+        Returns
+        -------
+        ndarray of float64, shape (n, 2)
+            On time and late.
+
+        Raises
+        ------
+        FeatureError
+            If columns are missing or unexpected (F280), or cannot be read (F283, F284).
+        """
+        margin = self.margin(X)
+        late = self.calibrator_.probability(margin)
+        return np.column_stack([1.0 - late, late])
+
+    def predict(self, X: Any) -> npt.NDArray[Any]:
+        """Labels: late where that is more likely than not.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like, shape (n, k)
+
+        Returns
+        -------
+        ndarray, shape (n,)
+        """
+        late = self.decision_function(X) > 0
+        return np.asarray(self.classes_[late.astype(np.intp)])
+
+    def decision_function(self, X: Any) -> Floats:
+        """Calibrated log-odds of being late.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like, shape (n, k)
+
+        Returns
+        -------
+        ndarray of float64, shape (n,)
+        """
+        margin = self.margin(X)
+        return self.calibrator_.log_odds(margin)
+
+    @property
+    def categories_(self) -> dict[str, tuple[str, ...]]:
+        """Categories in the order of their codes."""
+        check_is_fitted(self, "booster_")
+        return {column.name: column.codes.labels for column in self.columns_ if column.codes}
+
+    def to_files(self) -> dict[str, bytes]:
+        """Everything but the catalogue, as data: `booster.ubj` and `model.json`.
+
+        Returns
+        -------
+        dict of str to bytes
+            No pickle, no clock time, no path.
+        """
+        check_is_fitted(self, "booster_")
+        return files.to_files(self)
+
+    @classmethod
+    def from_files(cls, content: Mapping[str, bytes], features: FeatureSet | None = None) -> Self:
+        """Rebuild a fitted model; its predictions are the same to the bit.
+
+        Parameters
+        ----------
+        content : mapping of str to bytes
+            As `to_files` gave it.
+        features : FeatureSet, optional
+            The catalogue the model was fitted with.
+
+        Returns
+        -------
+        RiskModel
+
+        Raises
+        ------
+        BundleError
+            If a file is missing, changed or of another format (B52x).
+        """
+        model = cls(features)
+        files.fill(model, content)
+        model.features_ = model._catalogue()
+        return model
+
+    def _catalogue(self) -> FeatureSet | None:
+        if self.features is not None or not hasattr(self, "feature_names_in_"):
+            return self.features
+        from earlywarn.features.catalogue import FeatureSet
+
+        return FeatureSet.default()
+
+    def _train(self, matrix: npt.NDArray[np.float32], late: Floats, weight: Floats) -> xgb.Booster:
+        chosen = {name: getattr(self, name) for name in BOOSTER_PARAMETERS}
+        return train_booster(
+            matrix,
+            late,
+            weight,
+            self.columns_,
+            n_estimators=self.n_estimators,
+            n_jobs=self.n_jobs,
+            seed=self.random_state,
+            **chosen,
+        )
+
+    def _check_parameters(self) -> None:
+        if not 0 <= self.calibration_share <= LARGEST_LATER_SHARE:
+            raise EarlywarnError(
+                "calibration_share is the share of the latest rows.",
+                code="E031",
+                found=repr(self.calibration_share),
+                hint=f"choose 0 to {LARGEST_LATER_SHARE}.",
+            )

@@ -1,0 +1,70 @@
+"""What a model was trained on, in figures that can be stored and compared. No clock time, no path."""
+
+from __future__ import annotations
+
+import platform
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import sklearn
+import xgboost as xgb
+
+from earlywarn.risk.calibration import CalibrationChoice
+from earlywarn.risk.rows import LearnableRows
+
+__all__ = ["training_summary"]
+
+
+def training_summary(
+    rows: LearnableRows, cut: int, calibration: CalibrationChoice, n_columns: int
+) -> dict[str, Any]:
+    """Describe a training run, ready for JSON.
+
+    Parameters
+    ----------
+    rows : LearnableRows
+    cut : int
+        Where the later part begins.
+    calibration : CalibrationChoice
+    n_columns : int
+
+    Returns
+    -------
+    dict
+        rows, events, base_rate, columns, customers, trained and calibrated (rows, events, first and last
+        as_of), calibration, versions.
+    """
+    return {
+        "rows": len(rows.late),
+        "events": int(rows.late.sum()),
+        "base_rate": float(np.average(rows.late, weights=rows.weight)),
+        "columns": n_columns,
+        "customers": None if rows.groups is None else len(np.unique(rows.groups)),
+        "trained": _part(rows, slice(0, cut)),
+        "calibrated": _part(rows, slice(cut, None)),
+        "calibration": calibration.to_dict(),
+        "versions": {
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+            "pandas": pd.__version__,
+            "scikit-learn": sklearn.__version__,
+            "xgboost": xgb.__version__,
+        },
+    }
+
+
+def _part(rows: LearnableRows, part: slice) -> dict[str, Any]:
+    late = rows.late[part]
+    first = last = None
+    if rows.times is not None and len(late):
+        first, last = (_stamp(rows.times[part], at) for at in (0, -1))
+    return {"rows": len(late), "events": int(late.sum()), "first_as_of": first, "last_as_of": last}
+
+
+def _stamp(times: npt.NDArray[Any], at: int) -> str | float:
+    if times.dtype.kind == "M":
+        stamp = pd.Timestamp(times[at])
+        return stamp.date().isoformat() if stamp == stamp.normalize() else stamp.isoformat(sep=" ")
+    return float(times[at])

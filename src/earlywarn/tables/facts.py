@@ -1,0 +1,291 @@
+"""A checked table as dated facts: numpy columns, when each row happened, and between when it was known.
+
+A row is visible from after ``known_at`` until its next version is known; a cell that is filled in later
+(``closed_on`` -> ``upheld``) has a known moment of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from earlywarn.dates import ALWAYS, FOREVER, NAT, US_PER_DAY, known_after, to_datetime64, visible
+from earlywarn.tables.checks import Faults, Text, coerce, no_money
+from earlywarn.tables.schema import TableSchema
+
+__all__ = ["Facts", "check_table", "versions"]
+
+Rows = npt.NDArray[np.int64]
+Values = Text | npt.NDArray[Any]
+#: A planned amount without a stated ``known_at`` or ``expected_issue_on`` is known this long before its due day.
+SCHEDULE_KNOWN_DAYS = 30
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Dated facts of one table or stream; all arrays have shape (n_facts,).
+
+    Attributes
+    ----------
+    name : str
+    kinds : mapping of str to str
+        Kind of each column (see `schema.KINDS`).
+    columns : mapping of str to Text or ndarray
+        Money as int64 minor units, dates as int64 microseconds, numbers and flags as float64.
+    happened_at, known_at, known_until : ndarray of int64, microseconds
+    owner : ndarray of int64
+        Code of the customer (or region) whose fact it is; -1 when it belongs to nobody known.
+    row : ndarray of int64
+        Row number in the table as it was handed over.
+    cell_known : mapping of str to ndarray of int64
+        For columns that are known later than their row: when.
+    entity : {"customer", "region"}
+    lasting : bool
+        Attributes that hold on, no events.
+    """
+
+    name: str
+    kinds: Mapping[str, str]
+    columns: Mapping[str, Values]
+    happened_at: Rows
+    known_at: Rows
+    known_until: Rows
+    owner: Rows
+    row: Rows
+    cell_known: Mapping[str, Rows]
+    entity: str = "customer"
+    lasting: bool = False
+
+    def __len__(self) -> int:
+        return len(self.known_at)
+
+    def text(self, column: str) -> Text:
+        """A text column, empty when the table does not have it."""
+        values = self.columns.get(column)
+        return values if isinstance(values, Text) else Text.empty(len(self))
+
+    def numbers(self, column: str, missing: float = np.nan) -> npt.NDArray[Any]:
+        """A column of numbers, money or dates; filled with ``missing`` when the table does not have it."""
+        values = self.columns.get(column)
+        if values is None or isinstance(values, Text):
+            return np.full(len(self), missing)
+        return values
+
+    def moments(self, column: str) -> Rows:
+        """A date column, NAT when the table does not have it."""
+        values = self.columns.get(column)
+        return np.full(len(self), NAT, dtype=np.int64) if values is None else np.asarray(values, dtype=np.int64)
+
+    def take(self, rows: Any) -> Facts:
+        """The given rows."""
+        return replace(
+            self,
+            columns=MappingProxyType({name: _take(values, rows) for name, values in self.columns.items()}),
+            happened_at=self.happened_at[rows],
+            known_at=self.known_at[rows],
+            known_until=self.known_until[rows],
+            owner=self.owner[rows],
+            row=self.row[rows],
+            cell_known={name: known[rows] for name, known in self.cell_known.items()},
+        )
+
+    def known_before(self, as_of: int) -> Facts:
+        """What was known strictly before ``as_of``: later rows gone, later cells blank, later versions undone."""
+        kept = self.take(self.known_at < as_of)
+        columns = dict(kept.columns)
+        for name, known in kept.cell_known.items():
+            if name in columns:
+                columns[name] = blank(columns[name], ~visible(known, np.full(len(known), FOREVER), as_of))
+        return replace(
+            kept,
+            columns=MappingProxyType(columns),
+            known_until=np.where(kept.known_until >= as_of, FOREVER, kept.known_until),
+        )
+
+    def current(self) -> Facts:
+        """The latest version of each row."""
+        return self.take(self.known_until == FOREVER)
+
+    def frame(self, digits: int) -> pd.DataFrame:
+        """The facts as a frame, money in units, dates as ``datetime64[us]``, text as text."""
+        data: dict[str, Any] = {}
+        for name, values in self.columns.items():
+            kind = self.kinds[name]
+            if isinstance(values, Text):
+                data[name] = pd.Series(values.values(), dtype="object").astype("str" if _PANDAS_3 else "object")
+            elif kind == "money":
+                data[name] = units(values, digits)
+            elif kind == "date":
+                data[name] = to_datetime64(values)
+            else:
+                data[name] = values
+        data["happened_at"] = to_datetime64(self.happened_at)
+        data["known_at"] = to_datetime64(self.known_at)
+        return pd.DataFrame(data)
+
+
+_PANDAS_3 = int(pd.__version__.split(".")[0]) >= 3
+
+
+def units(minor: npt.NDArray[Any], digits: int) -> npt.NDArray[np.float64]:
+    """Minor units as float64 units, NaN where no amount is stated.
+
+    Examples
+    --------
+    >>> units(np.array([1250, no_money]), 2)
+    array([12.5,  nan])
+    """
+    return np.where(minor == no_money, np.nan, np.where(minor == no_money, 0, minor) / 10.0**digits)
+
+
+def blank(values: Values, where: npt.NDArray[np.bool_]) -> Values:
+    """Values with the marked cells emptied."""
+    if isinstance(values, Text):
+        return Text(np.where(where, -1, values.codes), values.labels)
+    if values.dtype == np.int64:
+        return np.where(where, NAT, values)
+    return np.where(where, np.nan, values)
+
+
+def _take(values: Values, rows: Any) -> Values:
+    return values.take(rows) if isinstance(values, Text) else values[rows]
+
+
+def check_table(
+    schema: TableSchema,
+    frame: pd.DataFrame,
+    faults: Faults,
+    *,
+    timezone: str,
+    digits: int,
+    lag_days: int,
+) -> Facts:
+    """Coerce and check one table; rows with a fault are noted and left out.
+
+    Parameters
+    ----------
+    schema : TableSchema
+    frame : DataFrame
+        Under the schema's names, index 0…n-1.
+    faults : Faults
+        Where faults are noted.
+    timezone : str
+    digits : int
+        Decimals of the currency.
+    lag_days : int
+        Days from happening to being known, where no ``known_at`` is stated.
+
+    Returns
+    -------
+    Facts, the owner still unset (-1)
+    """
+    good = np.ones(len(frame), dtype=bool)
+    columns: dict[str, Values] = {}
+    for name in frame.columns:
+        column = schema.columns[name]
+        values, found = coerce(frame[name], column, timezone=timezone, digits=digits)
+        for code, message, mask in found:
+            if mask.any():
+                cell_only = code == "D135" and not column.required and name not in ("event", "kind")
+                note = f"{schema.name}.{name} {message}" + ("; the cell is emptied" if cell_only else "")
+                faults.add(schema.name, np.flatnonzero(mask), name, code, note, frame[name][mask])
+                values = blank(values, mask)
+                good &= ~mask | cell_only
+        if column.required:
+            empty = _missing(values) & good
+            faults.add(
+                schema.name, np.flatnonzero(empty), name, "D138", f"{schema.name}.{name} is empty", frame[name][empty]
+            )
+            good &= ~empty
+        columns[name] = values
+    facts = _date(schema, columns, len(frame), lag_days).take(good)
+    return versions(facts, schema, faults, frame)
+
+
+def _missing(values: Values) -> npt.NDArray[np.bool_]:
+    if isinstance(values, Text):
+        return np.asarray(values.codes < 0)
+    return np.asarray(values == NAT if values.dtype == np.int64 else np.isnan(values))
+
+
+def _date(schema: TableSchema, columns: dict[str, Values], count: int, lag_days: int) -> Facts:
+    """When each row happened and became known, and when its late cells did."""
+    no_time = np.full(count, ALWAYS if schema.lasting else NAT, dtype=np.int64)
+    happened = columns.get(schema.time or "", no_time)
+    assert not isinstance(happened, Text)
+    if schema.lasting:
+        happened = np.where(happened == NAT, ALWAYS, happened)
+    known = np.where(happened == ALWAYS, ALWAYS, known_after(happened, lag_days, bank=schema.bank_lag))
+    if schema.name == "schedule":
+        known = _schedule_known(columns, happened)
+    stated = columns.pop("known_at", no_time)
+    assert not isinstance(stated, Text)
+    known = np.where((stated == NAT) | (stated == ALWAYS), known, stated)
+    cells = {}
+    for column in schema.columns.values():
+        if column.known_from and column.name in columns:
+            source = columns.get(column.known_from, np.full(count, NAT, dtype=np.int64))
+            assert not isinstance(source, Text)
+            later = np.maximum(known, known_after(source, 0))
+            cells[column.name] = np.where(source == NAT, FOREVER, later)
+    return Facts(
+        name=schema.name,
+        kinds=MappingProxyType({name: schema.columns[name].kind for name in columns}),
+        columns=MappingProxyType(columns),
+        happened_at=happened,
+        known_at=known,
+        known_until=np.full(count, FOREVER, dtype=np.int64),
+        owner=np.full(count, -1, dtype=np.int64),
+        row=np.arange(count, dtype=np.int64),
+        cell_known=MappingProxyType(cells),
+        lasting=schema.lasting,
+    )
+
+
+def _schedule_known(columns: Mapping[str, Values], due: Rows) -> Rows:
+    """A plan is known from the day its bill is expected, else 30 days before it is due."""
+    issue = columns.get("expected_issue_on", np.full(len(due), NAT, dtype=np.int64))
+    assert not isinstance(issue, Text)
+    ahead = np.where(due == NAT, NAT, np.where(due == NAT, 0, due) - SCHEDULE_KNOWN_DAYS * US_PER_DAY)
+    return known_after(np.where(issue == NAT, ahead, issue), 0)
+
+
+def versions(facts: Facts, schema: TableSchema, faults: Faults, frame: pd.DataFrame) -> Facts:
+    """Close each row by the next version of the same key; the same key at the same moment is a fault.
+
+    Without a ``known_at`` column a table says nothing about versions, so there any repeated key is a fault.
+    """
+    if not schema.key or schema.key[0] not in facts.columns or not len(facts):
+        return facts
+    keys = [_key(facts.columns[name]) for name in schema.key if name in facts.columns]
+    order = np.lexsort((facts.row, facts.known_at, *keys))
+    same = ~_missing(facts.columns[schema.key[0]])[order][1:]
+    for key in keys:
+        same &= key[order][1:] == key[order][:-1]
+    known = facts.known_at[order]
+    dated = "known_at" in frame.columns
+    again = same & (known[1:] == known[:-1]) if dated else same
+    twice = np.zeros(len(order), dtype=bool)
+    twice[order[1:][again]] = True
+    if twice.any():
+        name = schema.key[0]
+        rows = facts.row[twice]
+        shown = frame[name].iloc[rows]
+        message = f"{schema.name}: the same {' + '.join(schema.key)} twice" + (" at one known_at" if dated else "")
+        faults.add(schema.name, rows, name, "D139", message, shown)
+        return versions(facts.take(~twice), schema, faults, frame)
+    until = facts.known_until.copy()
+    until[order[:-1][same]] = known[1:][same]
+    return replace(facts, known_until=until)
+
+
+def _key(values: Values) -> npt.NDArray[Any]:
+    if isinstance(values, Text):
+        return values.codes
+    return np.where(np.isnan(values), -1.0, values) if values.dtype == np.float64 else values

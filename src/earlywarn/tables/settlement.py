@@ -1,0 +1,539 @@
+"""Settlement: one fold over what became known, from invoices and payments to entries that conserve money.
+
+Events are taken in (known_at, kind, id) order and only ever append entries, so the books as of a moment are
+the entries known before it. Money is int64 minor units; the entries of a payment always add up to what was
+received minus what went back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from earlywarn.dates import NAT, US_PER_DAY
+
+__all__ = ["CLEARING", "CREDIT", "PAYMENT", "UNALLOCATED", "WITHDRAWAL", "Entries", "Event", "Source", "States", "settle"]
+
+#: Kinds of entry: what closed the debt.
+PAYMENT, CREDIT, CLEARING, WITHDRAWAL = 0, 1, 2, 3
+#: The debt number of money that belongs to no invoice (yet).
+UNALLOCATED = -1
+#: A scheduled amount and an invoice are the same obligation when their due days lie this close.
+MATCH_DAYS = 5
+
+# Kinds of event, in the order in which they are taken at one moment.
+EXPECTED, INVOICE, DUE_CHANGED, SCHEDULE_DUE, WITHDRAWN, CREDIT_NOTE, ALLOCATION, RECEIPT, RETURN = range(9)
+
+
+class Event(NamedTuple):
+    """One thing that became known.
+
+    Attributes
+    ----------
+    customer : int
+    known_at : int, microseconds
+    kind : int
+        One of the kinds above; the order at equal ``known_at``.
+    order : int
+        Rank of the id, for ties.
+    debt : int
+        Invoice or schedule number, UNALLOCATED when none is named.
+    amount : int, minor units
+    happened_at, due_at, value_at : int, microseconds
+    source : int
+        Number of the payment or credit note.
+    attempt : float
+        Attempt of a collection; NaN when not stated.
+    clearing : int
+        PAYMENT, CREDIT or CLEARING: what a receipt counts as; for payouts and deposits see `Source`.
+    account, contract : int
+        For matching a schedule to an invoice; -1 when not stated.
+    returnable_until : int, microseconds
+        Of a collection: a return that happened up to then counts from the day of the collection.
+    refund : bool
+        Money asked back by the payer; it never counts from the day of the collection.
+    use : str
+        "settle", "hold" (a deposit: never taken by an invoice) or "payout".
+    """
+
+    customer: int
+    known_at: int
+    kind: int
+    order: int
+    debt: int = UNALLOCATED
+    amount: int = 0
+    happened_at: int = NAT
+    due_at: int = NAT
+    value_at: int = NAT
+    source: int = -1
+    attempt: float = float("nan")
+    clearing: int = PAYMENT
+    account: int = -1
+    contract: int = -1
+    returnable_until: int = NAT
+    refund: bool = False
+    use: str = "settle"
+
+
+@dataclass(eq=False)
+class Source:
+    """Money that came in: where it lies now."""
+
+    number: int
+    kind: int
+    booked_at: int
+    value_at: int
+    attempt: float
+    returnable_until: int = NAT
+    use: str = "settle"
+    free: int = 0
+    placed: list[list[int]] = field(default_factory=list)  # [debt, amount], oldest first
+    names: int = UNALLOCATED
+
+
+@dataclass
+class _Debt:
+    amount: int
+    due_at: int
+    issued_at: int
+    paid: int = 0
+    withdrawn: bool = False
+
+    @property
+    def open(self) -> int:
+        return 0 if self.withdrawn else self.amount - self.paid
+
+
+@dataclass(frozen=True)
+class Entries:
+    """What settlement wrote, in the order of writing; all arrays have shape (n_entries,).
+
+    Attributes
+    ----------
+    customer, debt, source, kind : ndarray of int64
+        ``debt`` is UNALLOCATED for credit; ``source`` is -1 for withdrawals.
+    amount : ndarray of int64, minor units; positive lowers the debt
+    known_at : ndarray of int64, microseconds
+    value_at : ndarray of int64, microseconds
+        Value date of the money.
+    counts_at : ndarray of int64, microseconds
+        The date from which it counts for the label: a returned collection from the day it was collected.
+    returned : ndarray of bool
+        Whether the entry undoes a collection that came back while its return window was open.
+    """
+
+    customer: npt.NDArray[np.int64]
+    debt: npt.NDArray[np.int64]
+    source: npt.NDArray[np.int64]
+    kind: npt.NDArray[np.int64]
+    amount: npt.NDArray[np.int64]
+    known_at: npt.NDArray[np.int64]
+    value_at: npt.NDArray[np.int64]
+    counts_at: npt.NDArray[np.int64]
+    returned: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class States:
+    """The state of each debt after each event that touched it; all arrays have shape (n_states,).
+
+    A state holds from ``known_at`` until the next state of the same debt (``known_until``).
+
+    Attributes
+    ----------
+    customer, debt : ndarray of int64
+    known_at, known_until : ndarray of int64, microseconds
+    open, amount : ndarray of int64, minor units
+    due_at, issued_at : ndarray of int64, microseconds
+    withdrawn : ndarray of bool
+    """
+
+    customer: npt.NDArray[np.int64]
+    debt: npt.NDArray[np.int64]
+    known_at: npt.NDArray[np.int64]
+    known_until: npt.NDArray[np.int64]
+    open: npt.NDArray[np.int64]
+    amount: npt.NDArray[np.int64]
+    due_at: npt.NDArray[np.int64]
+    issued_at: npt.NDArray[np.int64]
+    withdrawn: npt.NDArray[np.bool_]
+
+
+def settle(events: Iterable[Event]) -> tuple[Entries, States, dict[int, int]]:
+    """Fold events into entries and debt states.
+
+    Parameters
+    ----------
+    events : iterable of Event, in any order
+
+    Returns
+    -------
+    entries : Entries
+    states : States
+    replaced : dict of int to int
+        Scheduled debt -> the invoice that took its place.
+
+    Notes
+    -----
+    A payment goes where allocations say, else to the invoice it names, else to an open invoice of exactly its
+    amount, else to the oldest by (due, issued, id); the rest is credit and is taken by the next invoice. A
+    return takes back first what is still credit, then what was placed last, and reallocates nothing.
+
+    Examples
+    --------
+    >>> bill = Event(0, 10, INVOICE, 0, debt=0, amount=500, happened_at=0, due_at=0)
+    >>> money = Event(0, 20, RECEIPT, 0, amount=300, happened_at=0, value_at=0, source=7)
+    >>> entries, states, _ = settle([money, bill])
+    >>> entries.debt.tolist(), entries.amount.tolist(), states.open.tolist()
+    ([-1, -1, 0], [300, -300, 300], [500, 200])
+    """
+    entries: list[tuple[int, ...]] = []
+    states: list[tuple[int, ...]] = []
+    replaced: dict[int, int] = {}
+    ordered = sorted(events, key=lambda event: event[:4])
+    for customer, own in groupby(ordered, key=itemgetter(0)):
+        books = _Books(customer, entries, states, replaced)
+        for event in own:
+            books.take(event)
+    *columns, returned = np.array(entries, dtype=np.int64).reshape(-1, 9).T
+    return Entries(*columns, returned.astype(bool)), _states(np.array(states, dtype=np.int64).reshape(-1, 8)), replaced
+
+
+def _states(rows: npt.NDArray[np.int64]) -> States:
+    """Keep the last state of a debt per moment and close each by the next."""
+    customer, debt, known_at, open_, amount, due_at, issued_at, withdrawn = rows.T
+    order = np.lexsort((np.arange(len(rows)), known_at, debt))
+    d, k = debt[order], known_at[order]
+    final = np.ones(len(order), dtype=bool)
+    final[:-1] = (d[1:] != d[:-1]) | (k[1:] != k[:-1])
+    order = order[final]
+    d, k = debt[order], known_at[order]
+    until = np.full(len(order), np.iinfo(np.int64).max)
+    same = d[1:] == d[:-1]
+    until[:-1][same] = k[1:][same]
+    return States(
+        customer[order], d, k, until, open_[order], amount[order], due_at[order], issued_at[order],
+        withdrawn[order].astype(bool),
+    )  # fmt: skip
+
+
+class _Books:
+    """The books of one debtor while the fold runs."""
+
+    def __init__(
+        self,
+        customer: int,
+        entries: list[tuple[int, ...]],
+        states: list[tuple[int, ...]],
+        replaced: dict[int, int],
+    ) -> None:
+        self.customer = customer
+        self.entries = entries
+        self.states = states
+        self.replaced = replaced
+        self.debts: dict[int, _Debt] = {}
+        self.open: dict[int, _Debt] = {}
+        self.sources: dict[int, list[Source]] = {}
+        self.credit: list[Source] = []
+        self.planned: dict[int, list[list[int]]] = {}  # source -> [debt, amount] still to be followed
+        self.early_returns: dict[int, list[Event]] = {}
+        self.expected: dict[int, Event] = {}
+        self.now = NAT
+
+    def take(self, event: Event) -> None:
+        """Book one event."""
+        self.now = event.known_at
+        _BOOK[event.kind](self, event)
+
+    # -- debts -------------------------------------------------------------------------------------------
+
+    def expect(self, event: Event) -> None:
+        self.expected[event.debt] = event
+
+    def invoice(self, event: Event) -> None:
+        debt = self.debts.get(event.debt)
+        if debt is None:
+            debt = self.debts[event.debt] = _Debt(event.amount, event.due_at, event.happened_at)
+            self.replace_expected(event)
+        else:
+            debt.amount, debt.due_at, debt.issued_at = event.amount, event.due_at, event.happened_at
+            if debt.withdrawn:
+                self.write(event.debt, -1, WITHDRAWAL, -(debt.amount - debt.paid), event.happened_at)
+                debt.withdrawn = False
+        self.touch(event.debt)
+        self.release_excess(event.debt)
+        self.follow_plans(event.debt)
+        self.take_credit(event.debt)
+
+    def replace_expected(self, event: Event) -> None:
+        """Let a new invoice take the place of the scheduled amount it bills."""
+        near = [
+            (abs(plan.due_at - event.due_at), plan.due_at, number)
+            for number, plan in self.expected.items()
+            if abs(plan.due_at - event.due_at) <= MATCH_DAYS * US_PER_DAY
+            and _agree(plan.account, event.account)
+            and _agree(plan.contract, event.contract)
+        ]
+        if not near:
+            return
+        number = min(near)[2]
+        del self.expected[number]
+        self.replaced[number] = event.debt
+        if number in self.debts:
+            self.close(number, event.happened_at)
+
+    def schedule_due(self, event: Event) -> None:
+        """An agreed amount that no invoice billed is owed from its day on."""
+        if event.debt in self.debts:
+            self.debts[event.debt].amount = event.amount
+            self.release_excess(event.debt)
+        elif event.debt in self.expected:
+            self.debts[event.debt] = _Debt(event.amount, event.due_at, event.due_at)
+            self.touch(event.debt)
+            self.take_credit(event.debt)
+
+    def due_changed(self, event: Event) -> None:
+        debt = self.debts.get(event.debt)
+        if debt is not None:
+            debt.due_at = event.due_at
+            self.touch(event.debt)
+
+    def withdrawn(self, event: Event) -> None:
+        if event.debt in self.debts and not self.debts[event.debt].withdrawn:
+            self.close(event.debt, event.happened_at)
+
+    def close(self, number: int, happened_at: int) -> None:
+        """Withdraw a debt: its money becomes credit, what is then open is struck off."""
+        debt = self.debts[number]
+        for source in [source for sources in self.sources.values() for source in sources]:
+            for place in [place for place in source.placed if place[0] == number]:
+                self.lift(source, place, place[1])
+        self.write(number, -1, WITHDRAWAL, debt.amount - debt.paid, happened_at)
+        debt.withdrawn = True
+        self.touch(number)
+
+    def release_excess(self, number: int) -> None:
+        """After a lowered amount, what was paid too much becomes credit."""
+        debt = self.debts[number]
+        if debt.open >= 0:
+            return
+        for source in [source for sources in reversed(self.sources.values()) for source in reversed(sources)]:
+            for place in [place for place in reversed(source.placed) if place[0] == number]:
+                if debt.open < 0:
+                    self.lift(source, place, min(-debt.open, place[1]))
+        self.touch(number)
+
+    def touch(self, number: int) -> None:
+        """Note the state of a debt after a change."""
+        debt = self.debts[number]
+        if debt.open > 0:
+            self.open[number] = debt
+        else:
+            self.open.pop(number, None)
+        self.states.append(
+            (self.customer, number, self.now, debt.open, debt.amount, debt.due_at, debt.issued_at, debt.withdrawn)
+        )
+
+    # -- money -------------------------------------------------------------------------------------------
+
+    def receipt(self, event: Event) -> None:
+        """Money came in, or a version of an earlier receipt replaces it."""
+        if event.use == "payout":
+            self.payout(event)
+            return
+        versions = self.sources.setdefault(event.source, [])
+        same = [source for source in versions if _same_attempt(source.attempt, event.attempt)]
+        if same:
+            source = same[-1]
+            self.take_back(source, source.free + sum(amount for _, amount in source.placed), source.value_at)
+            source.booked_at, source.value_at, source.names = event.happened_at, event.value_at, event.debt
+        else:
+            source = Source(
+                event.source, event.clearing, event.happened_at, event.value_at, event.attempt,
+                event.returnable_until, event.use, names=event.debt,
+            )  # fmt: skip
+            versions.append(source)
+        self.write(UNALLOCATED, source.number, source.kind, event.amount, source.value_at)
+        source.free += event.amount
+        self.credit_changed(source)
+        if source.use == "settle":
+            self.place(source)
+        for early in self.early_returns.pop(event.source, []):
+            self.returned(early)
+
+    def place(self, source: Source) -> None:
+        """Allocate what is free of a source: as planned, as named, by exact amount, oldest first."""
+        for plan in self.planned.get(source.number, []):
+            self.move(source, plan[0], plan[1])
+        if source.free > 0 and source.names in self.open:
+            self.move(source, source.names, source.free)
+        if source.free <= 0 or not self.open:
+            return
+        oldest = sorted(self.open, key=lambda number: (self.open[number].due_at, self.open[number].issued_at, number))
+        for number in [number for number in oldest if self.open[number].open == source.free][:1]:
+            self.move(source, number, source.free)
+        for number in oldest:
+            if source.free > 0:
+                self.move(source, number, source.free)
+
+    def move(self, source: Source, number: int, amount: int) -> None:
+        """Put up to ``amount`` of a source's free money on a debt."""
+        debt = self.debts.get(number)
+        amount = 0 if debt is None else min(amount, source.free, debt.open)
+        if debt is None or amount <= 0:
+            return
+        self.write(UNALLOCATED, source.number, source.kind, -amount, source.value_at)
+        self.write(number, source.number, source.kind, amount, source.value_at)
+        source.free -= amount
+        debt.paid += amount
+        source.placed.append([number, amount])
+        for plan in self.planned.get(source.number, []):
+            if plan[0] == number:
+                plan[1] = max(0, plan[1] - amount)
+        self.credit_changed(source)
+        self.touch(number)
+
+    def lift(
+        self,
+        source: Source,
+        place: list[int],
+        amount: int,
+        counts_at: int | None = None,
+        *,
+        returned: bool = False,
+    ) -> None:
+        """Take money off a debt again; it is then the source's free money."""
+        self.write(place[0], source.number, source.kind, -amount, source.value_at, counts_at, returned)
+        self.write(UNALLOCATED, source.number, source.kind, amount, source.value_at, counts_at)
+        self.debts[place[0]].paid -= amount
+        source.free += amount
+        place[1] -= amount
+        if place[1] == 0:
+            source.placed.remove(place)
+        self.credit_changed(source)
+        self.touch(place[0])
+
+    def take_credit(self, number: int) -> None:
+        """A new debt takes what credit there is, first the credit that names it, then the oldest."""
+        if self.credit and self.debts[number].open > 0:
+            for source in sorted(self.credit, key=lambda source: source.names != number):
+                self.move(source, number, source.free)
+
+    def credit_changed(self, source: Source) -> None:
+        if source.use != "settle":
+            return
+        if source.free > 0 and source not in self.credit:
+            self.credit.append(source)
+        elif source.free <= 0 and source in self.credit:
+            self.credit.remove(source)
+
+    def allocation(self, event: Event) -> None:
+        """The books say where a payment belongs; a guess made before is undone."""
+        if event.amount < 0:
+            self.lower_allocation(event)
+            return
+        self.planned.setdefault(event.source, []).append([event.debt, event.amount])
+        for source in self.sources.get(event.source, []):
+            kept = {plan[0] for plan in self.planned[event.source]}
+            wanted = event.amount if event.debt in self.debts else 0
+            for place in [place for place in reversed(source.placed) if place[0] not in kept]:
+                if source.free < wanted:
+                    self.lift(source, place, min(place[1], wanted - source.free))
+            self.move(source, event.debt, event.amount)
+
+    def lower_allocation(self, event: Event) -> None:
+        """A later version of an allocation puts less on the invoice."""
+        left = -event.amount
+        for source in self.sources.get(event.source, []):
+            for place in [place for place in reversed(source.placed) if place[0] == event.debt]:
+                part = min(left, place[1])
+                self.lift(source, place, part)
+                left -= part
+        for plan in self.planned.get(event.source, []):
+            if plan[0] == event.debt:
+                plan[1] = max(0, plan[1] - left)
+
+    def follow_plans(self, number: int) -> None:
+        """Allocations that named an invoice before it was known."""
+        for key, plans in self.planned.items():
+            for plan in [plan for plan in plans if plan[0] == number and plan[1] > 0]:
+                for source in self.sources.get(key, []):
+                    self.move(source, number, plan[1])
+
+    def returned(self, event: Event) -> None:
+        """Money goes back: first what is credit, then what was placed last."""
+        versions = self.sources.get(event.source, [])
+        fitting = [
+            source
+            for source in versions
+            if _same_attempt(source.attempt, event.attempt) and source.booked_at <= event.happened_at
+        ]
+        if not fitting:
+            self.early_returns.setdefault(event.source, []).append(event)
+            return
+        source = fitting[-1]
+        in_window = not event.refund and event.happened_at <= source.returnable_until
+        counts_at = source.value_at if in_window else event.happened_at
+        self.take_back(source, event.amount, counts_at, returned=in_window)
+
+    def take_back(self, source: Source, amount: int, counts_at: int, *, returned: bool = False) -> None:
+        need = amount
+        for place in reversed(list(source.placed)):
+            short = need - source.free
+            if short > 0:
+                self.lift(source, place, min(short, place[1]), counts_at, returned=returned)
+        self.write(UNALLOCATED, source.number, source.kind, -need, counts_at)
+        source.free -= need
+        self.credit_changed(source)
+
+    def payout(self, event: Event) -> None:
+        """Credit paid out to the customer."""
+        left = event.amount
+        for source in list(self.credit):
+            part = min(left, source.free)
+            source.free -= part
+            left -= part
+            self.credit_changed(source)
+        self.write(UNALLOCATED, event.source, PAYMENT, -event.amount, event.happened_at)
+
+    def write(
+        self,
+        debt: int,
+        source: int,
+        kind: int,
+        amount: int,
+        value_at: int,
+        counts_at: int | None = None,
+        returned: bool = False,
+    ) -> None:
+        if amount:
+            counts = value_at if counts_at is None else counts_at
+            self.entries.append((self.customer, debt, source, kind, amount, self.now, value_at, counts, returned))
+
+
+def _agree(one: int, other: int) -> bool:
+    """Whether two references are the same, or one is not stated."""
+    return one == other or -1 in (one, other)
+
+
+def _same_attempt(one: float, other: float) -> bool:
+    return one == other or one != one or other != other
+
+
+_BOOK = {
+    EXPECTED: _Books.expect,
+    INVOICE: _Books.invoice,
+    DUE_CHANGED: _Books.due_changed,
+    SCHEDULE_DUE: _Books.schedule_due,
+    WITHDRAWN: _Books.withdrawn,
+    CREDIT_NOTE: _Books.receipt,
+    ALLOCATION: _Books.allocation,
+    RECEIPT: _Books.receipt,
+    RETURN: _Books.returned,
+}
