@@ -56,7 +56,7 @@ def test_another_seed_gives_other_tables():
 @pytest.mark.parametrize(("customers", "months", "start"), [(20, 3, "2024-07-01"), (300, 26, "2020-11-17")])
 def test_every_size_and_start_gives_tables_without_a_fault(customers: int, months: int, start: str):
     tables = make_biller(customers=customers, months=months, start=start)
-    end = np.datetime64(start, "M") + months
+    end = np.datetime64(start, "M") + np.timedelta64(months, "M")
     ledger = Ledger.from_tables(**tables, until=str(end.astype("M8[D]")))
     assert ledger.faults.to_dict("records") == []
     assert ledger.notices == ()
@@ -133,9 +133,13 @@ def test_collections_come_back_within_five_bank_days_with_a_code(tables):
     assert debits.loc[debits["event"] != "returned", "reason_code"].isna().all()
 
 
-def test_what_is_paid_never_exceeds_the_bill_but_by_rounding_up(bills):
+def test_what_is_paid_never_exceeds_the_bill_but_by_rounding_up(tables, bills):
     left = (bills["amount"] - bills["credit"] - bills["paid"]).round(2)
-    assert left.min() >= -10
+    twice = tables["payments"].groupby("payment_id")["event"].agg(set)
+    twice = twice[twice.index.str.endswith("-again")]
+    held = {"R" + payment[1:7] for payment, events in twice.items() if "refunded" not in events}
+    assert 0 < len(twice) < 200
+    assert left[~left.index.isin(held)].min() >= -10
     assert (left < 0).mean() < 0.01
     assert (left[bills["due_on"] < "2025-05-01"] == 0).mean() > 0.97
 

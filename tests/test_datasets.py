@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from earlywarn import datasets
 from earlywarn.errors import DataError
 from earlywarn.outcomes import Outcome
+from earlywarn.reasons.texts import reason_text
 
 OBSERVED = ["obligation_id", "stage", "invoice_id", "customer_id", "as_of", "due_on", "lead_days", "amount"]
 OBSERVED += ["open_amount", "matures_at"]
@@ -154,6 +156,16 @@ def test_every_feature_says_its_fact_in_three_languages():
         assert set(family.label) == set(family.missing) == {"en", "nl", "fr"}
 
 
+@pytest.mark.parametrize("language", ["en", "nl", "nl-BE", "fr", "fr-BE"])
+@pytest.mark.parametrize("value", [0, 1, 2, 6])
+def test_a_count_is_said_as_it_is_in_every_language(language: str, value: int):
+    features = datasets.card_client_features()
+    for feature in features:
+        if "count" in feature.value:
+            said = reason_text(feature, {feature.name: value}, language=language, families=features.families)
+            assert re.findall(r"\d+", said) == [str(value)], said
+
+
 def hand_made(source: pd.DataFrame) -> dict[str, np.ndarray]:
     """The same figures from the wide table, by other means."""
     status, bill, paid = (wide(source, name) for name in ("status", "bill", "paid"))
@@ -293,7 +305,7 @@ def test_a_regional_figure_is_known_months_after_its_year(real_data: Path):
     regions = datasets.load_eurostat_regions(real_data)
     raw = pd.read_csv(real_data / "regional_eurostat_nuts2" / "eurostat_regional_long.csv")
     raw = raw[(raw["geo"] == "BE10") & (raw["variable"] == "unemployment_rate_pct") & (raw["sex"] == "T")]
-    ours = regions[(regions["region"] == "BE10") & (regions["metric"] == "unemployment_rate_pct")]
+    ours = regions[(regions["region"] == "BE10") & (regions["metric"] == "unemployment")]
     by_year = raw.sort_values("time")
     np.testing.assert_array_equal(ours["value"], by_year["values"])
     published = pd.to_datetime((by_year["time"] + 1).astype("str") + "-07-01")
@@ -307,8 +319,9 @@ def test_a_regional_figure_is_known_months_after_its_year(real_data: Path):
 
 @pytest.mark.parametrize(
     ("postcode", "region"),
-    [("1000", "BE10"), ("2000", "BE21"), ("3500", "BE22"), ("9000", "BE23"), ("3000", "BE24"), ("8000", "BE25"),
-     ("1300", "BE31"), ("6000", "BE32"), ("4000", "BE33"), ("6700", "BE34"), ("5000", "BE35")],
+    [("1000", "BE10"), ("2000", "BE21"), ("3500", "BE22"), ("9000", "BE23"), ("3000", "BE24"),
+     ("8000", "BE25"), ("1300", "BE31"), ("6000", "BE32"), ("4000", "BE33"), ("6700", "BE34"),
+     ("5000", "BE35")],
 )  # fmt: skip
 def test_a_belgian_postcode_leads_to_its_province(real_data: Path, postcode: str, region: str):
     places = datasets.load_belgian_postcodes(real_data)

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from earlywarn.datasets.conduct import make_instalments
+from earlywarn.datasets.span import days, stack
 
 __all__ = ["make_arrangements", "make_contacts", "make_credit_notes", "make_disputes", "make_invoice_events"]
 
@@ -21,16 +22,16 @@ def make_invoice_events(rng: Rng, bills: Frame) -> Frame:
     sent = bills["issued_on"] + pd.to_timedelta(rng.integers(7 * 60, 9 * 60, n), unit="min")
     there = sent + pd.to_timedelta(rng.integers(1, 60, n), unit="min")
     seen = there + pd.to_timedelta(np.rint(rng.exponential(2000, n)).astype(np.int64), unit="min")
-    happened = {
+    happened: dict[str, tuple[Any, Any]] = {
         "sent": (sent, np.full(n, True)),
         "delivered": (there, ~bills["bounced"]),
         "bounced": (there, bills["bounced"]),
         "viewed": (seen, bills["viewed"] & (bills["channel"] != "letter")),
     }
     channel = {"invoice_id": bills["invoice_id"], "channel": bills["channel"]}
-    events: Frame = pd.concat(
+    events: Frame = stack(
         [
-            pd.DataFrame({**channel, "happened_at": at, "event": word})[where]
+            pd.DataFrame({**channel, "happened_at": at, "event": word}).loc[where]
             for word, (at, where) in happened.items()
         ]
     )
@@ -85,7 +86,7 @@ def make_arrangements(bills: Frame) -> Frame:
             "agreed_on": agreed["agreed_on"],
             "kind": np.where(agreed["fate"] == "postponed", "postponement", "instalments"),
             "invoice_ids": agreed["invoice_id"],
-            "ended_on": np.where(agreed["kept"], last, last + np.timedelta64(10, "D")),
+            "ended_on": np.where(agreed["kept"], last, last + days(10)),
             "ended_as": np.where(agreed["kept"], "kept", "broken"),
         }
     )
@@ -99,12 +100,12 @@ def make_contacts(rng: Rng, bills: Frame) -> Frame:
     parts = [
         _contact(rng, asking, asking["issued_on"] + pd.Timedelta(days=3), "service"),
         *(
-            _contact(rng, late, late["due_on"] + pd.Timedelta(days=days), purpose)
-            for purpose, days in (("reminder", 7), ("collection", 21))
-            for late in [bills[chased & (days_open > days)]]
+            _contact(rng, late, late["due_on"] + pd.Timedelta(days=after), purpose)
+            for purpose, after in (("reminder", 7), ("collection", 21))
+            for late in [bills[chased & (days_open > after)]]
         ),
     ]
-    made = pd.concat(parts).sort_values(["contacted_at", "customer_id"], kind="stable", ignore_index=True)
+    made = stack(parts).sort_values(["contacted_at", "customer_id"], kind="stable", ignore_index=True)
     made["contact_id"] = [f"M{number:06d}" for number in range(1, len(made) + 1)]
     return made
 

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from earlywarn.datasets import aftermath, conduct, subscribers
-from earlywarn.datasets.subscribers import Span
+from earlywarn.datasets.span import Span, stack
 from earlywarn.errors import DataError
 from earlywarn.tables.schema import TABLES
 
@@ -80,7 +80,7 @@ def make_biller(
         "customers": people,
         "accounts": accounts,
         "contracts": contracts,
-        "invoices": pd.concat([bills, aftermath.make_credit_notes(bills)]),
+        "invoices": stack([bills, aftermath.make_credit_notes(bills)]),
         "invoice_events": aftermath.make_invoice_events(next(draw), bills),
         "payments": conduct.make_payments(next(draw), bills),
         "usage": usage,

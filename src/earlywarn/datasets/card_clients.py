@@ -101,7 +101,7 @@ def card_client_tables() -> dict[str, pd.DataFrame]:
     Examples
     --------
     >>> tables = card_client_tables()
-    >>> tables["statements"].loc[1, ["bill", "paid", "status"]].tolist()
+    >>> tables["statements"][["bill", "paid", "status"]].to_numpy()[1].tolist()
     [0, 0, -2]
     """
     packed = _packed()

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from earlywarn.datasets.span import days, stack
 from earlywarn.dates import bank_calendar
 
 __all__ = ["decide", "make_instalments", "make_payments", "make_traits"]
@@ -118,18 +119,21 @@ def _days(rng: Rng, bills: Frame) -> dict[str, Any]:
     issued, due = (bills[name].to_numpy().astype("M8[D]") for name in ("issued_on", "due_on"))
 
     def gap(least: float, spread: float) -> Any:
-        return np.rint(least + rng.gamma(2, spread, n)).astype(np.int64)
+        return days(np.rint(least + rng.gamma(2, spread, n)))
 
-    def only(word: str, days: Any) -> Any:
-        return np.where(fate == word, days, _NEVER)
+    def within(least: int, most: int) -> Any:
+        return days(rng.integers(least, most, n))
+
+    def only(word: str, when: Any) -> Any:
+        return np.where(fate == word, when, _NEVER)
 
     collected = np.busday_offset(due, 0, roll="forward", busdaycal=bank_calendar())
-    closed = issued + rng.integers(2, 10, n) + gap(10, 8)
+    closed = issued + within(2, 10) + gap(10, 8)
     first = {
-        "on_time": np.maximum(due + np.rint(bills["usual"].to_numpy()).astype(np.int64), issued + 1),
+        "on_time": np.maximum(due + days(np.rint(bills["usual"])), issued + days(1)),
         "forgot": due + gap(5, 5),
         "delayed": due + gap(6, 12),
-        "postponed": due + np.where(bills["kept"], 21, 46),
+        "postponed": due + days(np.where(bills["kept"], 21, 46)),
         "disputed": closed + gap(3, 3),
         "returned": np.where(rng.random(n) < 0.08, _NEVER, due + gap(18, 9)),
         "retried": np.busday_offset(collected, 8, busdaycal=bank_calendar()),
@@ -139,18 +143,18 @@ def _days(rng: Rng, bills: Frame) -> dict[str, Any]:
     first_on = np.select([fate == word for word in first], list(first.values()), _NEVER)
     rest_on = only("parts", np.maximum(first_on, due) + gap(8, 10))
     before, after = (
-        only("postponed", due - rng.integers(1, 6, n)),
-        only("instalments", due + rng.integers(6, 14, n)),
+        only("postponed", due - within(1, 6)),
+        only("instalments", due + within(6, 14)),
     )
     return {
         "first_on": first_on,
         "rest_on": rest_on,
         "done_on": np.where(fate == "parts", rest_on, first_on),
         "collected_on": collected,
-        "opened_on": only("disputed", np.minimum(issued + rng.integers(2, 10, n), closed)),
+        "opened_on": only("disputed", np.minimum(issued + within(2, 10), closed)),
         "closed_on": only("disputed", closed),
         "agreed_on": np.where(fate == "postponed", before, after),
-        "withdrawn_on": only("withdrawn", issued + rng.integers(1, 12, n)),
+        "withdrawn_on": only("withdrawn", issued + within(1, 12)),
     }
 
 
@@ -160,7 +164,7 @@ def make_payments(rng: Rng, bills: Frame) -> Frame:
     parts = bills[bills["rest_on"].notna()]
     rounded = paid["first"] + np.where(rng.random(len(paid)) < 0.004, 1000 - paid["first"] % 1000, 0)
     rest = _money(parts, "rest_on", parts["owed"] - parts["first"], "T2")
-    transfers = pd.concat([_money(paid, "first_on", rounded, "T1"), rest])
+    transfers = stack([_money(paid, "first_on", rounded, "T1"), rest])
     transfers["method"] = rng.choice(["transfer", "card"], len(transfers), p=[0.9, 0.1])
     transfers.loc[rng.random(len(transfers)) < 0.12, "invoice_id"] = None
     twice = transfers[rng.random(len(transfers)) < 0.002]
@@ -170,7 +174,7 @@ def make_payments(rng: Rng, bills: Frame) -> Frame:
     old = old.assign(lost_on=old["due_on"] + pd.Timedelta(days=180))
     lost = _money(old, "lost_on", old["owed"], "W").assign(kind="write_off")
     everything = [transfers, twice, back, _collections(rng, bills), _paid_instalments(bills), lost]
-    return pd.concat(everything).sort_values(["paid_on", "payment_id"], kind="stable")
+    return stack(everything).sort_values(["paid_on", "payment_id"], kind="stable")
 
 
 def _money(bills: Frame, day: str, cents: Any, mark: str, event: str = "settled") -> Frame:
@@ -205,7 +209,7 @@ def _collections(rng: Rng, bills: Frame) -> Frame:
         came_back.assign(attempt=1, reason_code=returned["code"]),
         _money(retried, "first_on", retried["owed"], "D2").assign(attempt=2),
     ]
-    return pd.concat(events).assign(method="direct_debit")
+    return stack(events).assign(method="direct_debit")
 
 
 def make_instalments(bills: Frame) -> Frame:

@@ -24,6 +24,8 @@ _MONTHS_TO_PUBLICATION: Mapping[str, int] = {
     "regional_gdp": 18,
     "disposable_income_household": 30,
 }
+#: The name under which the shipped catalogue reads a figure, where it is another one.
+_NAMES = {"unemployment_rate_pct": "unemployment"}
 _PROVINCES_IN_NUTS = {
     "10000": "BE21", "20001": "BE24", "20002": "BE31", "30000": "BE25", "40000": "BE23", "50000": "BE32",
     "60000": "BE33", "70000": "BE22", "80000": "BE34", "90000": "BE35",
@@ -47,7 +49,8 @@ def load_eurostat_regions(folder: str | Path | None = None) -> pd.DataFrame:
     Returns
     -------
     DataFrame, shape (n_figures, 5)
-        region (NUTS 0 or 2), published_on, metric, value, parent (the country; missing for a country).
+        region (NUTS 0 or 2), published_on, metric (``unemployment`` in percent, the others as in the source),
+        value, parent (the country; missing for a country).
 
     Raises
     ------
@@ -63,7 +66,7 @@ def load_eurostat_regions(folder: str | Path | None = None) -> pd.DataFrame:
         {
             "region": source["geo"],
             "published_on": pd.Series(months.to_numpy().astype("M8[M]").astype("M8[us]"), source.index),
-            "metric": source["variable"],
+            "metric": source["variable"].replace(_NAMES),
             "value": source["values"].astype("float64"),
             "parent": source["geo"].str[:2].where(source["nuts_level"] == "2"),
         }

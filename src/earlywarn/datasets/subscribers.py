@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from earlywarn.datasets.span import Span, days, stack
+
 __all__ = [
     "MONTHS_BEFORE",
-    "Span",
     "make_accounts",
     "make_consents",
     "make_contracts",
@@ -46,31 +46,8 @@ MONTHS_BEFORE, _DAYS_TO_PUBLICATION = 15, 45
 
 Frame = pd.DataFrame
 Rng = np.random.Generator
-Days = npt.NDArray[np.datetime64]
 Numbers = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Span:
-    """The months that are generated; nothing happens on or after ``end``."""
-
-    first: np.datetime64
-    months: int
-
-    def day(self, month: Any, of_month: Any = 1) -> Days:
-        """The given day, 1 to 28, of the given month, counted from the first."""
-        days: Days = (self.first + np.asarray(month)).astype("M8[D]") + (np.asarray(of_month) - 1)
-        return days
-
-    @property
-    def start(self) -> Any:
-        """First day."""
-        return self.first.astype("M8[D]")
-
-    @property
-    def end(self) -> Any:
-        """First day after the last month."""
-        return (self.first + self.months).astype("M8[D]")
+_NEVER = np.datetime64("NaT", "D")
 
 
 def make_economy(rng: Rng, months: int) -> Numbers:
@@ -90,7 +67,7 @@ def region_number(people: Frame) -> Any:
 def make_regions(economy: Numbers, span: Span) -> Frame:
     """One figure a region and month, and the mean of each parent, known 45 days after the month."""
     month = np.arange(economy.shape[1]) - MONTHS_BEFORE
-    published = span.day(month + 1) + _DAYS_TO_PUBLICATION
+    published = span.day(month + 1) + days(_DAYS_TO_PUBLICATION)
     parents = [row[0] for row in _REGIONS.values()]
     above = pd.DataFrame(economy).groupby(np.array(parents)).mean().round(1)
     rows = {
@@ -100,7 +77,7 @@ def make_regions(economy: Numbers, span: Span) -> Frame:
     parent_of = {**dict(zip(_REGIONS, parents, strict=True)), **{code: code[:2] for code in above.index}}
     return pd.concat(
         [
-            pd.DataFrame({"region": region, "published_on": published, "metric": "unemployment_rate_pct",
+            pd.DataFrame({"region": region, "published_on": published, "metric": "unemployment",
                           "value": rate, "parent": parent_of[region]})
             for region, rate in rows.items()
         ]
@@ -122,7 +99,7 @@ def make_customers(rng: Rng, n: int, span: Span) -> Frame:
             "country": [name[:2] for name in region],
             "region": region,
             "language": [_REGIONS[name][1] for name in region],
-            "customer_since": span.start + joins,
+            "customer_since": span.start + days(joins),
             "signup_channel": rng.choice(["app", "web", "shop", "phone"], n, p=[0.25, 0.4, 0.2, 0.15]),
             "preferred_channel": rng.choice(["email", "app", "sms", "letter"], n, p=[0.55, 0.2, 0.15, 0.1]),
             "birth_year": pd.Series(2024 - age, dtype="Int64").where(~business),
@@ -153,28 +130,25 @@ def make_contracts(rng: Rng, people: Frame, accounts: Frame, span: Span) -> Fram
     account = np.concatenate([np.arange(len(people)), np.flatnonzero(rng.random(len(people)) < 0.18)])
     n = len(account)
     second = np.arange(n) >= len(people)
-    since = people["customer_since"].to_numpy().astype("M8[D]")[account] + np.where(
-        second, rng.integers(60, 400, n), 0
-    )
+    joined = people["customer_since"].to_numpy().astype("M8[D]")
+    since = joined[account] + days(np.where(second, rng.integers(60, 400, n), 0))
     product = rng.choice(list(_PRODUCTS), n, p=[0.6, 0.3, 0.1])
     size = rng.choice(3, n, p=[0.4, 0.4, 0.2])
     scale = np.where(people["segment"].to_numpy()[account] == "b2b", 3, 1)
-    allowance = np.select(
-        [product == "mobile", product == "internet"], [10 * 3**size, 150 * 2**size], 120 * 2**size
-    )
-    ends = np.where(
-        rng.random(n) < 0.05, span.start + rng.integers(90, 32 * span.months, n), np.datetime64("NaT")
-    )
-    ends = np.where((ends > since + 90) & (ends - 30 < span.end), ends, np.datetime64("NaT"))
-    campaign = (rng.random(n) < 0.5) & (since > span.start - 250)
+    sizes = {"mobile": 10 * 3**size, "internet": 150 * 2**size, "voice": 120 * 2**size}
+    allowance = np.select([product == name for name in sizes], list(sizes.values()))
+    ends = span.start + days(rng.integers(90, 32 * span.months, n))
+    told = (ends > since + days(90)) & (ends - days(30) < span.end) & (rng.random(n) < 0.05)
+    ends = np.where(told, ends, _NEVER)
+    campaign = (rng.random(n) < 0.5) & (since > span.start - days(250))
     return pd.DataFrame(
         {
             "contract_id": [f"C{number:05d}" for number in range(1, n + 1)],
             "account_id": accounts["account_id"].to_numpy()[account],
             "starts_on": since,
             "ends_on": ends,
-            "notice_on": ends - 30,
-            "ended_by": pd.Series("customer", range(n)).where(~np.isnat(ends)),
+            "notice_on": ends - days(30),
+            "ended_by": pd.Series("customer", range(n)).where(told),
             "product": product,
             "tariff": np.array(["S", "M", "L"])[size],
             "payment_model": "postpaid",
@@ -188,23 +162,21 @@ def make_contracts(rng: Rng, people: Frame, accounts: Frame, span: Span) -> Fram
 
 def make_usage(rng: Rng, contracts: Frame, accounts: Frame, span: Span) -> Frame:
     """One row a contract and week; now and then three weeks far above the usual level."""
-    n, weeks = len(contracts), int((span.end - span.start).astype(int)) // 7
-    begins = span.start + 7 * np.arange(weeks)
+    n, weeks = len(contracts), int((span.end - span.start).astype(np.int64)) // 7
+    begins = span.start + days(7 * np.arange(weeks))
     week_share = contracts["allowance"].to_numpy()[:, None] * 7 / 30.4
-    season = 1 + 0.1 * np.cos(2 * np.pi * (begins.astype("M8[M]").astype(int) % 12) / 12)
+    season = 1 + 0.1 * np.cos(2 * np.pi * (begins.astype("M8[M]").astype(np.int64) % 12) / 12)
     level = rng.uniform(0.5, 1.0, (n, 1)) * season * rng.lognormal(0, 0.2, (n, weeks))
     starts = np.pad(rng.random((n, weeks)) < 0.007, ((0, 0), (2, 0)))
     spike = starts[:, 2:] | starts[:, 1:-1] | starts[:, :-2]
     quantity = np.round(week_share * level * np.where(spike, rng.uniform(2, 5, (n, 1)), 1), 2)
     since, until = (contracts[name].to_numpy().astype("M8[D]")[:, None] for name in ("starts_on", "ends_on"))
-    contract, week = np.nonzero((since <= begins) & (np.isnat(until) | (begins + 6 <= until)))
+    contract, week = np.nonzero((since <= begins) & (np.isnat(until) | (begins + days(6) <= until)))
     chosen = contracts.iloc[contract].reset_index(drop=True)
-    ended = begins[week] + 6
+    ended = begins[week] + days(6)
     cycle = accounts["cycle_day"].to_numpy()[chosen["account"]]
-    month = (ended - (cycle - 1)).astype("M8[M]") - span.first
-    used = pd.DataFrame(
-        {"contract": contract, "month": month.astype(int), "quantity": quantity[contract, week]}
-    )
+    month = ((ended - days(cycle - 1)).astype("M8[M]") - span.first).astype(np.int64)
+    used = pd.DataFrame({"contract": contract, "month": month, "quantity": quantity[contract, week]})
     so_far = used.groupby(["contract", "month"])["quantity"].cumsum()
     above = (so_far - chosen["allowance"]).clip(lower=0).clip(upper=used["quantity"])
     price = chosen["product"].map({product: row[2] for product, row in _PRODUCTS.items()})
@@ -251,7 +223,7 @@ def make_invoices(contracts: Frame, usage: Frame, accounts: Frame, span: Span) -
             "currency": "EUR",
             "kind": "recurring",
             "period_from": begins[who, month],
-            "period_to": issue - 1,
+            "period_to": issue - days(1),
             "collect_by": accounts["collect_by"].to_numpy()[who],
             "customer": who,
             "month": month,
@@ -267,7 +239,10 @@ def make_schedule(rng: Rng, accounts: Frame, span: Span) -> Frame:
     month = span.months + np.tile(np.arange(3), len(few)) + 1
     plan = parts[["customer_id", "account_id", "collect_by"]]
     return plan.assign(
-        expected_due_on=span.day(month, parts["due_day"]), amount=25.0, kind="device", known_at=span.end - 7
+        expected_due_on=span.day(month, parts["due_day"]),
+        amount=25.0,
+        kind="device",
+        known_at=span.end - days(7),
     )
 
 
@@ -276,9 +251,9 @@ def make_holds(rng: Rng, traits: Frame, span: Span) -> Frame:
     kinds = ["vulnerable", "debt_counselling", "do_not_contact", "no_profiling", "medical", "deceased"]
     held = traits[rng.random(len(traits)) < 0.015 * np.exp(-0.5 * traits["ease"])]
     kind = rng.choice(kinds, len(held), p=[0.35, 0.25, 0.15, 0.1, 0.1, 0.05])
-    started = span.start + rng.integers(0, 30 * span.months, len(held))
+    started = span.start + days(rng.integers(0, 30 * span.months, len(held)))
     ends = (rng.random(len(held)) < 0.3) & np.isin(kind, kinds[:3])
-    ended = np.where(ends, started + rng.integers(30, 200, len(held)), np.datetime64("NaT"))
+    ended = np.where(ends, started + days(rng.integers(30, 200, len(held))), _NEVER)
     return pd.DataFrame(
         {"customer_id": held["customer_id"], "kind": kind, "started_on": started, "ended_on": ended}
     )
@@ -292,11 +267,10 @@ def make_consents(rng: Rng, people: Frame) -> Frame:
     for (channel, purpose), share in shares.items():
         given = people[rng.random(len(people)) < share]
         since = given["customer_since"].to_numpy().astype("M8[D]")
-        gone = np.where(
-            rng.random(len(given)) < 0.05, since + rng.integers(60, 900, len(given)), np.datetime64("NaT")
-        )
+        later = since + days(rng.integers(60, 900, len(given)))
+        gone = np.where(rng.random(len(given)) < 0.05, later, _NEVER)
         parts.append(
             pd.DataFrame({"customer_id": given["customer_id"], "channel": channel, "purpose": purpose,
                           "given_on": since, "withdrawn_on": gone})
         )  # fmt: skip
-    return pd.concat(parts)
+    return stack(parts)

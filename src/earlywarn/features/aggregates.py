@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -41,7 +42,7 @@ class Segments:
     days: Values
     count: int
 
-    @property
+    @cached_property
     def lengths(self) -> Rows:
         """Facts of each observation, shape (count,)."""
         return np.bincount(self.observation, minlength=self.count)
@@ -50,11 +51,13 @@ class Segments:
         """Sum of the given values per observation; 0 where there is no fact."""
         return np.bincount(self.observation, weights=values, minlength=self.count)
 
+    @cached_property
     def ends(self) -> Rows:
         """Place after the last fact of each observation."""
         return np.cumsum(self.lengths)
 
-    def sorted(self) -> Values:
+    @cached_property
+    def ordered(self) -> Values:
         """Values sorted within each observation."""
         return self.values[np.lexsort((self.values, self.observation))]
 
@@ -83,7 +86,7 @@ def total(seen: Segments) -> Values:
 def mean(seen: Segments) -> Values:
     """Arithmetic mean, taken around each observation's first value so that large amounts keep their digits."""
     lengths = seen.lengths
-    base = _at(seen, seen.ends() - lengths)
+    base = _at(seen, seen.ends - lengths)
     centred = seen.total(seen.values - base[seen.observation])
     return _where(lengths > 0, base + centred / np.maximum(lengths, 1))
 
@@ -109,16 +112,16 @@ def _extreme(seen: Segments, ufunc: np.ufunc) -> Values:
     result = np.full(seen.count, np.nan)
     some = seen.lengths > 0
     if some.any():
-        result[some] = ufunc.reduceat(seen.values, (seen.ends() - seen.lengths)[some])
+        result[some] = ufunc.reduceat(seen.values, (seen.ends - seen.lengths)[some])
     return result
 
 
 def quantile(seen: Segments, q: float) -> Values:
     """Linear quantile, as numpy's default."""
-    ordered, lengths = seen.sorted(), seen.lengths
+    ordered, lengths = seen.ordered, seen.lengths
     place = q * (lengths - 1)
     low = np.floor(np.maximum(place, 0)).astype(np.int64)
-    start = seen.ends() - lengths
+    start = seen.ends - lengths
     below = _take(ordered, start + low, lengths > 0)
     above = _take(ordered, start + np.minimum(low + 1, np.maximum(lengths - 1, 0)), lengths > 0)
     return below + (above - below) * (place - low)
@@ -136,12 +139,12 @@ def mad(seen: Segments) -> Values:
 
 def first(seen: Segments) -> Values:
     """Oldest value."""
-    return _at(seen, seen.ends() - seen.lengths)
+    return _at(seen, seen.ends - seen.lengths)
 
 
 def last(seen: Segments) -> Values:
     """Newest value."""
-    return _at(seen, seen.ends() - 1)
+    return _at(seen, seen.ends - 1)
 
 
 def days_since(seen: Segments) -> Values:
@@ -171,7 +174,7 @@ def ewma(seen: Segments, alpha: float) -> Values:
 
 
 def _ewma_weights(seen: Segments, alpha: float) -> Values:
-    age = seen.ends()[seen.observation] - 1 - np.arange(len(seen.values))
+    age = seen.ends[seen.observation] - 1 - np.arange(len(seen.values))
     oldest = age == seen.lengths[seen.observation] - 1
     return np.where(oldest, 1.0, alpha) * (1.0 - alpha) ** age
 
@@ -182,7 +185,7 @@ def drift(seen: Segments, scale: float, alpha: float) -> Values:
     The baseline is all but the last 6 facts, at least 4; z = (x - median) / s with
     s² = (n·MAD² + 4·scale²) / (n + 4), clipped at ±3. Source: METHODS section 2.
     """
-    age = seen.ends()[seen.observation] - 1 - np.arange(len(seen.values))
+    age = seen.ends[seen.observation] - 1 - np.arange(len(seen.values))
     baseline = seen.keep(age >= DRIFT_RECENT)
     enough = baseline.lengths >= DRIFT_BASELINE
     n = baseline.lengths
@@ -195,7 +198,7 @@ def drift(seen: Segments, scale: float, alpha: float) -> Values:
 
 def distinct(seen: Segments) -> Values:
     """Number of different values; 0 for none."""
-    ordered = seen.sorted()
+    ordered = seen.ordered
     new = np.ones(len(ordered), dtype=bool)
     new[1:] = (ordered[1:] != ordered[:-1]) | (seen.observation[1:] != seen.observation[:-1])
     return seen.total(new.astype(np.float64))
@@ -267,6 +270,6 @@ def apply(name: str, seen: Segments, parameters: Mapping[str, float]) -> Values:
     if name in AGGREGATES:
         return AGGREGATES[name](seen, **parameters)
     function = _USER[name]
-    ends, lengths = seen.ends(), seen.lengths
+    ends, lengths = seen.ends, seen.lengths
     parts = [seen.values[end - size : end] for end, size in zip(ends, lengths, strict=True)]
     return np.array([float(function(part)) if len(part) else np.nan for part in parts], dtype=np.float64)

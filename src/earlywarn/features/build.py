@@ -33,6 +33,7 @@ __all__ = ["compute"]
 log = logging.getLogger("earlywarn")
 Rows = npt.NDArray[np.int64]
 Values = npt.NDArray[np.float64]
+_Seen = tuple[Segments, tuple[str, ...]]
 _NUMBER_OF_INVOICES = language.parse("count(invoices, days=36500)").aggregates[0]
 INVOICE_FIELDS = (
     "amount", "open_amount", "kind", "stage", "terms_days", "days_since_issue", "days_to_due", "due_weekday",
@@ -213,24 +214,26 @@ class _Engine:
             if aggregate not in self.results:
                 waiting[aggregate.selection].append(aggregate)
         for done, (selection, group) in enumerate(waiting.items(), start=1):
-            if self.absent(group):
-                continue
-            if selection.of == "customer":
-                self.over_own_facts(selection, group)
-            else:
-                for aggregate in group:
-                    self.results[aggregate] = self.over_group(aggregate)
+            present = [aggregate for aggregate in group if not self.absent(aggregate)]
+            if selection.of != "customer":
+                self.results.update({aggregate: self.over_group(aggregate) for aggregate in present})
+            elif present:
+                self.over_own_facts(selection, present)
             if progress is not None:
                 progress(done / len(waiting))
 
-    def absent(self, group: list[Aggregate]) -> bool:
-        """Missing values, with a notice, for a table that was not handed over."""
-        table = group[0].selection.table
-        if table in STREAMS or table in self.ledger.given:
-            return False
-        self.notices.append(f"the table {table} was not handed over; what is read from it is missing.")
-        for aggregate in group:
-            self.results[aggregate] = np.full(len(self.as_of), np.nan)
+    def absent(self, aggregate: Aggregate) -> bool:
+        """Missing values, with a notice, for a table or column that was not handed over."""
+        table = aggregate.selection.table
+        if table not in STREAMS and table not in self.ledger.given:
+            self.notices.append(f"the table {table} was not handed over; what is read from it is missing.")
+        else:
+            columns = self.ledger.facts(table).columns
+            lacking = [name for name in language.columns_of(aggregate) if name not in columns]
+            if not lacking:
+                return False
+            self.notices += [f"{table}.{name} was not handed over; what is read from it is missing." for name in lacking]
+        self.results[aggregate] = np.full(len(self.as_of), np.nan)
         return True
 
     def timeline(self, table: str) -> Timeline:
@@ -261,8 +264,9 @@ class _Engine:
 
         where = condition if selection.where is not None else None
         for chosen in choose(timeline, selection, self.owners(timeline), self.as_of, where):
+            made: dict[Any, _Seen] = {}
             for aggregate in group:
-                parts[aggregate].append(reader.aggregate(aggregate, chosen))
+                parts[aggregate].append(reader.aggregate(aggregate, chosen, made))
         for aggregate, pieces in parts.items():
             self.results[aggregate] = _joined(pieces)
 
@@ -275,7 +279,7 @@ class _Engine:
         group = self.context.group_of(selection.of, self.owner, self.as_of)
         day = self.as_of // US_PER_DAY
         sums = self.context.sums(aggregate, timeline.facts, values, known, group, day)
-        if selection.leave_out:
+        if selection.leave_out and (group >= 0).any():
             of_fact = self.context.group_of(selection.of, timeline.facts.owner, timeline.facts.happened_at)
             sums = sums - own_sums(
                 timeline,
@@ -297,11 +301,7 @@ class _Reader:
 
     def column(self, name: str, fact: Rows, as_of: Rows) -> Column:
         """Cells of a column; those filled in later than ``as_of`` are missing."""
-        values = self.facts.columns.get(name)
-        if values is None:
-            note = f"{self.facts.name}.{name} was not handed over; what is read from it is missing."
-            self.engine.notices.append(note)
-            return np.full(len(fact), np.nan)
+        values = self.facts.columns[name]
         hidden = np.zeros(len(fact), dtype=bool)
         if name in self.facts.cell_known:
             hidden = self.facts.cell_known[name][fact] >= as_of
@@ -327,33 +327,41 @@ class _Reader:
         at = self.engine.as_of[chosen.first : chosen.stop][chosen.observation]
         return self.evaluated(node, chosen.fact, at)
 
-    def aggregate(self, aggregate: Aggregate, chosen: Chosen) -> Column:
-        """One aggregate for chosen facts."""
+    def aggregate(self, aggregate: Aggregate, chosen: Chosen, made: dict[Any, _Seen]) -> Column:
+        """One aggregate for chosen facts; ``made`` keeps what several aggregates of one argument share."""
         function = aggregate.function
-        at = self.engine.as_of[chosen.first : chosen.stop][chosen.observation]
-        days = (at - self.facts.happened_at[chosen.fact]) / US_PER_DAY
-        labels: tuple[str, ...] = ()
-        if aggregate.argument is None:
-            values = np.ones(len(chosen.fact))
-        else:
-            found = self.values(aggregate.argument, chosen)
-            if isinstance(found, Codes):
-                labels = found.labels
-                found = np.where(found.codes < 0, np.nan, found.codes.astype(np.float64))
-            values = found
-            if function in ("days_since", "days_until"):
-                days = values
-        seen = Segments(values, chosen.observation, days, chosen.count)
-        if function not in ("first", "last", "days_since"):
-            seen = seen.keep(~np.isnan(values))
+        positional = function in ("first", "last", "days_since")
+        key = (aggregate.argument, positional, function in ("days_since", "days_until"))
+        if key not in made:
+            made[key] = self.seen(aggregate, chosen, keep_missing=positional)
+        seen, labels = made[key]
         if labels and function not in ("first", "last", "count", "distinct"):
             raise FeatureError(
                 f"{function} is asked of text in {self.facts.name}.", code="F217", hint="last, first, count or distinct."
             )
         result = apply(function, seen, dict(aggregate.parameters))
-        if labels and function in ("first", "last"):
+        if labels and positional:
             return Codes(np.where(np.isnan(result), -1, np.nan_to_num(result)).astype(np.int64), labels)
         return result
+
+    def seen(self, aggregate: Aggregate, chosen: Chosen, *, keep_missing: bool) -> _Seen:
+        """Values that an aggregate sees, and the labels when they are codes of text."""
+        at = self.engine.as_of[chosen.first : chosen.stop][chosen.observation]
+        labels: tuple[str, ...] = ()
+        values = np.ones(len(chosen.fact))
+        if aggregate.argument is not None:
+            found = self.values(aggregate.argument, chosen)
+            if isinstance(found, Codes):
+                labels = found.labels
+                found = np.where(found.codes < 0, np.nan, found.codes.astype(np.float64))
+            values = found
+        if aggregate.argument is not None and aggregate.function in ("days_since", "days_until"):
+            days = values
+        else:
+            days = (at - self.facts.happened_at[chosen.fact]) / US_PER_DAY
+        seen = Segments(values, chosen.observation, days, chosen.count)
+        missing = np.isnan(values)
+        return (seen if keep_missing or not missing.any() else seen.keep(~missing)), labels
 
     def reduced(self, aggregate: Aggregate) -> tuple[Values, Rows]:
         """Argument of every fact (NaN where the condition fails) and when all cells it reads were known."""
@@ -367,8 +375,7 @@ class _Reader:
             holds = self.evaluated(aggregate.selection.where, every, late)
             values = np.where(holds == 1.0, values, np.nan)  # type: ignore[comparison-overlap]
         known = self.facts.known_at
-        parts = [part for part in (aggregate.argument, aggregate.selection.where) if part is not None]
-        for name in {getattr(leaf, "name", "") for part in parts for leaf in language.walk(part)}:
+        for name in language.columns_of(aggregate):
             known = np.maximum(known, self.facts.cell_known.get(name, known))
         return values, known
 

@@ -240,8 +240,11 @@ class FeatureSet:
         for pattern in patterns:
             hits = {name for name in self.names if fnmatchcase(name, pattern)}
             if not hits:
+                groups = {f"{name.partition('_')[0]}_*" for name in self.names}
                 raise FeatureError(
-                    f"no feature fits {pattern!r}.", code="F207", hint=suggest(pattern, self.names)
+                    f"no feature fits {pattern!r}.",
+                    code="F207",
+                    hint=suggest(pattern, {*self.names, *groups}),
                 )
             found |= hits
         return found

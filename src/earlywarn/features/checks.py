@@ -101,7 +101,7 @@ def check_keys(what: str, table: Any, known: Iterable[str]) -> None:
             )
 
 
-def check_name(name: str, what: str) -> None:
+def check_name(name: Any, what: str) -> None:
     """Refuse a name that could not be a column (code F201)."""
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise FeatureError(

@@ -58,7 +58,10 @@ class Feature:
     >>> spike = Feature(
     ...     "usage_spike_30d",
     ...     value="log(mean(usage.quantity, days=30) / median(usage.quantity, days=180, until=30))",
-    ...     risk="up", family="usage", evidence="signal", show={"times": "exp(value)"},
+    ...     risk="up",
+    ...     family="usage",
+    ...     evidence="signal",
+    ...     show={"times": "exp(value)"},
     ...     text={"en": "usage is {times|number:1} times what is usual"},
     ... )
     >>> spike.risk, spike.unit, spike.text["en"]

@@ -121,10 +121,14 @@ class Expression:
         """
         read = {(leaf.table, leaf.column) for leaf in self.fields}
         for aggregate in self.aggregates:
-            for part in (aggregate.argument, aggregate.selection.where):
-                if part is not None:
-                    read |= {(aggregate.selection.table, leaf.name) for leaf in walk(part) if isinstance(leaf, Name)}
+            read |= {(aggregate.selection.table, name) for name in columns_of(aggregate)}
         return read
+
+
+def columns_of(aggregate: Aggregate) -> list[str]:
+    """Columns of its table that an aggregate reads, in its argument or its condition."""
+    parts = [part for part in (aggregate.argument, aggregate.selection.where) if part is not None]
+    return sorted({leaf.name for part in parts for leaf in walk(part) if isinstance(leaf, Name)})
 
 
 def walk(node: Node) -> Iterator[Node]:

@@ -112,5 +112,5 @@ def _together(faults: list[FeatureError], where: str) -> FeatureError:
         return faults[0]
     listed = "\n".join(f"- [{fault.code}] {fault.what} {fault.hint or ''}".rstrip() for fault in faults)
     return FeatureError(
-        f"{len(faults)} features of {where} cannot be read.", code=faults[0].code, found="\n" + listed
+        f"{len(faults)} definitions in {where} cannot be read.", code=faults[0].code, found="\n" + listed
     )

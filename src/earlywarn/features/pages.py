@@ -34,7 +34,7 @@ def html(features: Iterable[Feature], language: str = "en") -> str:
 
     Examples
     --------
-    >>> html([Feature("invoices_count_365d", "count(invoices, days=365)")])[-73:]
+    >>> html([Feature("invoices_count_365d", "count(invoices, days=365)")])[-90:]
     '<tr><td>invoices_count_365d</td><td></td><td>free</td><td>other</td><td></td></tr></table>'
     """
     head = "".join(f"<th>{title}</th>" for title in ("feature", "unit", "risk", "family", "text"))

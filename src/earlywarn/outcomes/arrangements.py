@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from earlywarn.dates import FOREVER, NAT, US_PER_DAY, day_end
 from earlywarn.outcomes.versions import Obligations, joined, replaced
+from earlywarn.tables.facts import Facts
 from earlywarn.tables.ledger import Ledger
 from earlywarn.tables.settlement import PAYMENT
 
@@ -19,30 +18,51 @@ Rows = npt.NDArray[np.int64]
 
 
 def apply_arrangements(ledger: Ledger, base: Obligations) -> Obligations:
-    """Move due days by postponements agreed before due; end observation where instalments take over."""
+    """Move due days by postponements agreed before due; end bills where instalments take over, while they do.
+
+    An arrangement works from when both it and its first instalment are known; one without instalments says
+    nothing about a day and changes nothing.
+    """
     arrangements = ledger.facts("arrangements")
     if not len(arrangements):
         return base
     covers = covered_debts(ledger, base)
-    first_due = _first_instalment(ledger)
-    kinds = arrangements.text("kind")
-    postponed = kinds.is_word("postponement")
+    postponed = arrangements.text("kind").is_word("postponement")
+    ends = _ends(arrangements)
     for row in np.argsort(arrangements.known_at, kind="stable"):
-        at = int(arrangements.known_at[row])
-        hit = np.isin(base.debt, covers.get(int(row), []))
-        if not hit.any():
+        at, new_due = _takes_effect(ledger, int(row))
+        live = np.isin(base.debt, covers[int(row)]) & (base.known_until > at)
+        if postponed[row]:
+            live &= at <= day_end(base.due_at // US_PER_DAY)
+        if new_due == NAT or not live.any():
             continue
-        new_due = first_due.get(arrangements.text("arrangement_id").codes[row], NAT)
-        moves = bool(postponed[row]) and new_due != NAT
-        before_due = hit & (base.known_until > at) & (at <= day_end(base.due_at // US_PER_DAY))
-        after = base.take(np.flatnonzero(before_due))
-        later = np.maximum(after.known_at, at)
-        base = replaced(base, known_until=np.where(before_due, np.minimum(base.known_until, at), base.known_until))
+        after = base.take(np.flatnonzero(live))
+        base = replaced(base, known_until=np.where(live, np.minimum(base.known_until, at), base.known_until))
+        if postponed[row]:
+            moved = np.full(len(after.number), new_due, dtype=np.int64)
+            after = replaced(after, due_at=moved, known_at=np.maximum(after.known_at, at))
+        else:  # a plan that ended unpaid gives the bill back
+            after = replaced(after, known_at=np.maximum(after.known_at, ends[row]))
+        base = joined([base, after])
         base = base.take(np.flatnonzero(base.known_at < base.known_until))
-        if moves:
-            moved = np.full(len(later), new_due, dtype=np.int64)
-            base = joined([base, replaced(after, due_at=moved, known_at=later)])
     return base
+
+
+def _takes_effect(ledger: Ledger, row: int) -> tuple[int, int]:
+    """From when an arrangement works, and the first due day of its instalments (NAT without any)."""
+    instalments, arrangements = ledger.facts("instalments"), ledger.facts("arrangements")
+    label = arrangements.text("arrangement_id").values()[row]
+    own = instalments.text("arrangement_id").is_word(str(label))
+    if not own.any():
+        return int(arrangements.known_at[row]), NAT
+    at = max(int(arrangements.known_at[row]), int(instalments.known_at[own].min()))
+    return at, int(instalments.happened_at[own & (instalments.known_at <= at)].min())
+
+
+def _ends(arrangements: Facts) -> Rows:
+    """When each arrangement is known to have ended or to be replaced by a later version."""
+    ended = arrangements.cell_known.get("ended_on", np.full(len(arrangements), FOREVER))
+    return np.minimum(arrangements.known_until, ended)
 
 
 def covered_debts(ledger: Ledger, base: Obligations) -> dict[int, list[int]]:
@@ -63,17 +83,6 @@ def covered_debts(ledger: Ledger, base: Obligations) -> dict[int, list[int]]:
     return covered
 
 
-def _first_instalment(ledger: Ledger) -> dict[Any, int]:
-    """Earliest due day of each arrangement's instalments, by the arrangement's code."""
-    instalments, arrangements = ledger.facts("instalments"), ledger.facts("arrangements")
-    codes = {label: code for code, label in enumerate(arrangements.text("arrangement_id").labels)}
-    first: dict[Any, int] = {}
-    for label, due in zip(instalments.text("arrangement_id").values(), instalments.happened_at.tolist(), strict=True):
-        if label in codes:
-            first[codes[label]] = min(first.get(codes[label], FOREVER), due)
-    return first
-
-
 def instalment_versions(ledger: Ledger) -> Obligations:
     """Instalments of arrangements: open until the money received since covers them, oldest first."""
     instalments, arrangements = ledger.facts("instalments"), ledger.facts("arrangements")
@@ -85,8 +94,7 @@ def instalment_versions(ledger: Ledger) -> Obligations:
         labels = arrangements.text("arrangement_id").values()
         in_parts = ~arrangements.text("kind").is_word("postponement")
         owner_row = {label: row for row, label in enumerate(labels) if in_parts[row]}
-        ended = arrangements.cell_known.get("ended_on", np.full(len(arrangements), FOREVER))
-        ends = np.minimum(arrangements.known_until, ended)
+        ends = _ends(arrangements)
         groups = pd.Series(range(len(instalments))).groupby(instalments.text("arrangement_id").values()).indices
         amounts = np.asarray(instalments.numbers("amount", NAT), dtype=np.int64)
         for label, members in sorted(groups.items()):
@@ -107,10 +115,10 @@ def instalment_versions(ledger: Ledger) -> Obligations:
                 )  # fmt: skip
                 need += int(amounts[i])
     columns = np.array(kept, dtype=np.int64).reshape(-1, 8).T
-    number, plan, owner, due, known, until, open_, amount = columns
+    numbers, plan, owner, due, known, until, open_, amount = columns
     return Obligations(
-        number=number, ids=np.array(names, dtype=object), debt=np.full(len(number), -1), plan=plan, owner=owner, due_at=due,
-        known_at=known, known_until=until, open=open_, amount=amount, collected=np.zeros(len(number), dtype=np.int64),
+        number=numbers, ids=np.array(names, dtype=object), debt=np.full(len(numbers), -1), plan=plan, owner=owner, due_at=due,
+        known_at=known, known_until=until, open=open_, amount=amount, collected=np.zeros(len(numbers), dtype=np.int64),
     )  # fmt: skip
 
 
@@ -135,6 +143,7 @@ def _instalment_states(
 
 
 def invoice_base(ledger: Ledger) -> Obligations:
+    """The states of all debts as versions, before any arrangement."""
     states = ledger.settlement.states
     none = np.full(len(states.debt), -1)
     return Obligations(

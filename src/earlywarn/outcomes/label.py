@@ -11,13 +11,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from earlywarn.dates import US_PER_DAY, day_end, to_datetime64
+from earlywarn.dates import NAT, US_PER_DAY, add_bank_days, day_end, day_number, to_datetime64
 from earlywarn.outcomes.arrangements import Received, covered_debts, invoice_base
 from earlywarn.outcomes.bearing import Disputes
 from earlywarn.outcomes.versions import Obligations, maturity
+from earlywarn.tables.events import returnable_until
 from earlywarn.tables.facts import units
 from earlywarn.tables.ledger import Ledger
-from earlywarn.tables.settlement import CREDIT, PAYMENT
+from earlywarn.tables.settlement import CREDIT, PAYMENT, WITHDRAWAL
 from earlywarn.tables.streams import failed_collections, tolerance
 
 __all__ = ["Resolver"]
@@ -32,6 +33,30 @@ class _Close(NamedTuple):
     open: int
     came_back: bool
     gone: str | None
+    sure_at: int = NAT  # when collections that paid it can come back no more
+
+
+class _Outcome(NamedTuple):
+    """The label of one observation, or why there is none."""
+
+    late: Any
+    reason: str | None
+    version: int
+    open: int
+    matures_at: int
+
+
+def _sure_at(ledger: Ledger) -> dict[int, int]:
+    """When a return of each collection would be known, by the number of the payment."""
+    payments = ledger.facts("payments")
+    until = returnable_until(payments)
+    day = day_number(until)
+    known = day_end(add_bank_days(day, ledger.payment_lag_days)) if ledger.payment_lag_days else day_end(day)
+    sure: dict[int, int] = {}
+    for row in np.flatnonzero((until != NAT) & ~payments.text("event").is_word("initiated")):
+        number = int(payments.text("payment_id").codes[row])
+        sure[number] = max(sure.get(number, NAT), int(known[row]))
+    return sure
 
 
 class Resolver:
@@ -64,6 +89,7 @@ class Resolver:
         self.covers = covered_debts(ledger, invoice_base(ledger)) if len(ledger.facts("arrangements")) else {}
         self.instalments_agreed = self._instalments_agreed()
         self.received = Received(ledger)
+        self.sure_at = _sure_at(ledger)
 
     def _instalments_agreed(self) -> dict[int, list[int]]:
         """When instalments were agreed, by debt."""
@@ -90,48 +116,51 @@ class Resolver:
         DataFrame, as `Outcome.resolve` describes it
         """
         found = [self.one(int(number), int(at)) for number, at in zip(numbers, as_of, strict=True)]
-        version = np.array([row[2] for row in found], dtype=np.int64)
+        version = np.array([outcome.version for outcome in found], dtype=np.int64)
+        matures = np.array([outcome.matures_at for outcome in found], dtype=np.int64)
+        open_ = np.array([outcome.open for outcome in found], dtype=np.int64)
         return pd.DataFrame(
             {
-                "late": pd.array([row[0] for row in found], dtype="Int8"),
-                "reason": pd.Series([row[1] for row in found], index=index, dtype="object"),
+                "late": pd.array([outcome.late for outcome in found], dtype="Int8"),
+                "reason": pd.Series([outcome.reason for outcome in found], index=index, dtype="object"),
                 "due_on": to_datetime64(self.v.due_at[version]),
                 "closes_at": to_datetime64(self.close[version]),
-                "matures_at": to_datetime64(self.matures[version]),
-                "open_at_close": units(np.array([row[3] for row in found], dtype=np.int64), self.ledger.digits),
+                "matures_at": to_datetime64(matures),
+                "open_at_close": units(open_, self.ledger.digits),
             },
             index=index,
         )
 
-    def one(self, number: int, as_of: int) -> tuple[Any, str | None, int, int]:
-        """(late, reason why it cannot be said, version in force at the end, open at the close)."""
+    def one(self, number: int, as_of: int) -> _Outcome:
+        """What became of one obligation observed at one moment."""
         span = range(int(self.starts[number]), int(self.starts[number + 1]))
         seen = [i for i in span if self.v.known_at[i] < as_of]
         i = self._final_version(span, seen[-1] if seen else span.start)
         debt = self._final_debt(span, i)
-        at_close = self._at_close(debt, i)
-        reason = self._why_not(debt, i, as_of, at_close)
-        if reason is not None:
-            return pd.NA, reason, i, at_close.open
-        open_ = at_close.open
+        books = self._at_close(debt, i)
+        disputed = 0.0
         if debt >= 0:
-            open_ -= min(open_, int(self.disputes.between(debt, int(self.v.owner[i]), as_of, int(self.close[i]))))
-        late = at_close.came_back or open_ > float(tolerance(np.array(at_close.amount), self.ledger.digits))
-        return int(late), None, i, at_close.open
+            disputed = self.disputes.between(debt, int(self.v.owner[i]), as_of, int(self.close[i]))
+        matures = max(int(self.matures[i]), books.sure_at)
+        reason = self._why_not(debt, i, as_of, books, disputed, matures)
+        if reason is not None:
+            return _Outcome(pd.NA, reason, i, books.open, matures)
+        undisputed = books.open - min(books.open, int(disputed))
+        late = books.came_back or undisputed > float(tolerance(np.array(books.amount), self.ledger.digits))
+        return _Outcome(int(late), None, i, books.open, matures)
 
-    def _why_not(self, debt: int, i: int, as_of: int, at_close: _Close) -> str | None:
+    def _why_not(
+        self, debt: int, i: int, as_of: int, books: _Close, disputed: float, matures: int
+    ) -> str | None:
         """Why there is no label, or None."""
-        if self.matures[i] > self.ledger.until_us:
+        if matures > self.ledger.until_us:
             return "not mature"
-        if at_close.gone is not None:
-            return at_close.gone
+        if books.gone is not None:
+            return books.gone
         agreed = self.instalments_agreed.get(debt, [])
         if any(as_of <= known <= self.due_close[i] for known in agreed):
             return "instalments agreed"
-        close = int(self.close[i])
-        if debt >= 0 and self.disputes.between(debt, int(self.v.owner[i]), as_of, close) >= at_close.amount:
-            return "in dispute"
-        return None
+        return "in dispute" if disputed >= books.amount else None
 
     def _final_version(self, span: range, start: int) -> int:
         """Follow changes of the due day that were known before the day in force had closed."""
@@ -160,12 +189,14 @@ class Resolver:
         credited, paid = int(moved[kind == CREDIT].sum()), int(moved[kind == PAYMENT].sum())
         refused = any(happened <= self.close[i] for happened, _ in self.refused.get(debt, []))
         gone = None
-        if self.states.withdrawn[end - 1]:
+        if int(moved[kind == WITHDRAWAL].sum()) > 0:
             gone = "withdrawn"
         elif amount <= credited and credited > 0:
             gone = "fully credited"
         came_back = bool(self.entries.returned[counted].any()) or refused
-        return _Close(amount, max(0, amount - credited - paid), came_back, gone)
+        paying = self.entries.source[counted[kind == PAYMENT]].tolist()
+        sure_at = max((self.sure_at.get(source, NAT) for source in paying), default=NAT)
+        return _Close(amount, max(0, amount - credited - paid), came_back, gone, sure_at)
 
     def _instalment_at_close(self, i: int) -> _Close:
         """An instalment is paid when the money received since the agreement covers all up to it."""

@@ -6,11 +6,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from earlywarn.dates import FOREVER, NAT, to_datetime64
+from earlywarn.dates import NAT, to_datetime64
 from earlywarn.outcomes.arrangements import apply_arrangements, instalment_versions
-from earlywarn.outcomes.versions import Obligations
+from earlywarn.outcomes.versions import Obligations, joined
 from earlywarn.tables.events import RETURN_WINDOW_DAYS, plan_numbers
 from earlywarn.tables.ledger import Ledger
+from earlywarn.tables.settlement import UNALLOCATED
+from earlywarn.tables.streams import plans_end
 
 __all__ = ["obligations"]
 
@@ -70,7 +72,8 @@ def _obligation_names(ledger: Ledger) -> npt.NDArray[np.object_]:
     n_invoices = len(names)
     plans = _plan_names(ledger)
     for plan, invoice in ledger.settlement.replaced.items():
-        names[invoice] = plans[plan - n_invoices]
+        if invoice != UNALLOCATED:
+            names[invoice] = plans[plan - n_invoices]
     return names
 
 
@@ -95,13 +98,9 @@ def _plan_versions(ledger: Ledger) -> Obligations:
     states = ledger.settlement.states
     n_invoices = len(ledger.debts.invoice_ids)
     number = plan_numbers(schedule)
-    replaced_at = np.full(len(schedule), FOREVER, dtype=np.int64)
-    first_known = {int(debt): int(known) for debt, known in zip(states.debt[::-1], states.known_at[::-1], strict=True)}
-    for plan, invoice in ledger.settlement.replaced.items():
-        replaced_at[plan - n_invoices] = first_known[invoice]
     own_debt = n_invoices + number
-    falls_due = np.array([first_known.get(int(debt), FOREVER) for debt in own_debt], dtype=np.int64)
-    until = np.minimum(np.minimum(schedule.known_until, replaced_at[number] if len(number) else number), falls_due)
+    ends = plans_end(states, schedule, n_invoices=n_invoices, replaced=ledger.settlement.replaced)
+    until = np.minimum(schedule.known_until, ends)
     amount = np.asarray(schedule.numbers("amount", NAT), dtype=np.int64)
     planned = Obligations(
         number=number, ids=_plan_names(ledger), debt=own_debt, plan=np.full(len(number), -1), owner=schedule.owner,
@@ -116,12 +115,7 @@ def _plan_versions(ledger: Ledger) -> Obligations:
         open=np.where(states.withdrawn[rows], 0, states.open[rows]), amount=states.amount[rows],
         collected=planned.collected[place],
     )  # fmt: skip
-    merged = {
-        name: np.concatenate([getattr(planned, name), getattr(owed, name)])
-        for name in Obligations.__dataclass_fields__
-        if name != "ids"
-    }
-    return Obligations(ids=planned.ids, **merged)
+    return joined([planned, owed])
 
 
 def _collection_days(ledger: Ledger, table: str) -> Rows:

@@ -125,7 +125,9 @@ class Outcome:
         frame.attrs["notices"] = _notices(unknown)
         return frame
 
-    def standing(self, ledger: Ledger, as_of: Any, horizon_days: int = 35) -> pd.DataFrame:
+    def standing(
+        self, ledger: Ledger, as_of: Any, horizon_days: int = 35, *, disputed: bool = False
+    ) -> pd.DataFrame:
         """Every obligation open at one moment and due within a horizon, at its true lead.
 
         Parameters
@@ -134,6 +136,8 @@ class Outcome:
         as_of : date-like
         horizon_days : int
             How far ahead due days are looked at; what is overdue already is always there.
+        disputed : bool
+            Also list what is wholly in dispute; it is never observed for training.
 
         Returns
         -------
@@ -143,7 +147,7 @@ class Outcome:
         versions = obligations(ledger)
         seen = visible(versions.known_at, versions.known_until, at) & (versions.open > 0)
         rows = np.flatnonzero(seen & (versions.due_at < at + (horizon_days + 1) * US_PER_DAY))
-        return self._frame(ledger, versions.take(rows), np.full(len(rows), at))
+        return self._frame(ledger, versions.take(rows), np.full(len(rows), at), disputed=disputed)
 
     def label(self, ledger: Ledger, observations: pd.DataFrame) -> pd.Series[Any]:
         """Whether each observed obligation was late: 1, 0, or NA while or where it cannot be said.
@@ -187,10 +191,13 @@ class Outcome:
         as_of = observations["as_of"].to_numpy().astype("M8[us]").astype(np.int64)
         return Resolver(ledger, versions, self.grace_days).resolve(numbers, as_of, observations.index)
 
-    def _frame(self, ledger: Ledger, versions: Obligations, as_of: Rows) -> pd.DataFrame:
-        disputed = Disputes(ledger).open_at(versions.debt, versions.owner, as_of)
-        rows = np.flatnonzero(disputed < versions.open)
-        versions, as_of = versions.take(rows), as_of[rows]
+    def _frame(
+        self, ledger: Ledger, versions: Obligations, as_of: Rows, *, disputed: bool = False
+    ) -> pd.DataFrame:
+        if not disputed:
+            in_dispute = Disputes(ledger).open_at(versions.debt, versions.owner, as_of)
+            rows = np.flatnonzero(in_dispute < versions.open)
+            versions, as_of = versions.take(rows), as_of[rows]
         matures = maturity(versions.due_at, versions.collected, self.grace_days, ledger.payment_lag_days)
         ids = versions.ids[versions.number]
         invoice_ids = np.array([*ledger.debts.invoice_ids, None], dtype=object)

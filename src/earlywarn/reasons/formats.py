@@ -17,7 +17,18 @@ from babel import numbers as babel_numbers
 
 from earlywarn.errors import FeatureError
 
-__all__ = ["FILTERS", "as_date", "date", "is_missing", "locale_of", "money", "number", "percent", "plain"]
+__all__ = [
+    "FILTERS",
+    "as_date",
+    "as_number",
+    "date",
+    "is_missing",
+    "locale_of",
+    "money",
+    "number",
+    "percent",
+    "plain",
+]
 
 FILTERS = ("number", "percent", "money", "date")
 WIDTHS = ("short", "medium", "long", "full")
@@ -107,7 +118,7 @@ def money(value: object, currency: str, locale: Locale) -> str:
         raise FeatureError(
             f"{currency!r} is not a currency code.", code="F263", hint='use one such as "EUR".'
         )
-    return str(babel_numbers.format_currency(_float(value), currency, locale=locale))
+    return str(babel_numbers.format_currency(as_number(value), currency, locale=locale))
 
 
 def date(value: object, width: str, locale: Locale) -> str:
@@ -181,7 +192,14 @@ def _from_microseconds(value: int) -> dt.date:
     return (dt.datetime(1970, 1, 1) + dt.timedelta(microseconds=value)).date()
 
 
-def _float(value: object) -> float:
+def as_number(value: object) -> float:
+    """Read a number, or say that it is none (code F264).
+
+    Examples
+    --------
+    >>> as_number(np.float32(0.5))
+    0.5
+    """
     try:
         return float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):
@@ -191,7 +209,7 @@ def _float(value: object) -> float:
 
 
 def _rounded(value: object, decimals: str) -> float:
-    return round(_float(value), _places(decimals)) + 0.0  # adding 0.0 turns −0.0 into 0.0
+    return round(as_number(value), _places(decimals)) + 0.0  # adding 0.0 turns −0.0 into 0.0
 
 
 def _places(decimals: str) -> int:

@@ -104,12 +104,12 @@ def reason_text(
     >>> reason_text(share, {"s": 0.25}, language="en")
     '25% came late'
     """
-    template = pick(feature.text, language)
-    if template is None:
-        return plain_text(feature.name, row.get(feature.name), language=language)
-    needed = placeholders(template)
     if formats.is_missing(row.get(feature.name)):
         return _not_known(feature, families, language)
+    template = pick(feature.text, language)
+    if template is None:
+        return plain_text(feature.name, row[feature.name], language=language)
+    needed = placeholders(template)
     try:
         values = {name: _shown(feature, name, row) for name in needed & ({"value"} | set(feature.show))}
     except FeatureError as error:
@@ -163,7 +163,7 @@ def _shown(feature: Feature, name: str, row: Mapping[str, object]) -> object:
 
 
 def _number(value: object) -> float:
-    return math.nan if formats.is_missing(value) else float(value)  # type: ignore[arg-type]
+    return math.nan if formats.is_missing(value) else formats.as_number(value)
 
 
 def _not_known(feature: Feature, families: Mapping[str, Family] | None, language: str) -> str:
@@ -186,7 +186,7 @@ def _write(node: Node, values: Mapping[str, object], locale: Locale, currency: s
 
 
 def _form(node: Plural, value: object, locale: Locale) -> tuple[Node, ...]:
-    count = float(value)  # type: ignore[arg-type]
+    count = formats.as_number(value)
     whole = int(count) if count == int(count) else count
     forms = {branch.selector: branch.nodes for branch in node.branches}
     exact = forms.get(f"={whole}")

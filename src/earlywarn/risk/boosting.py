@@ -13,8 +13,9 @@ from earlywarn.risk.columns import Column
 __all__ = ["train_booster"]
 
 BASE_RATE_MARGIN = 1e-6
-#: Cells below which a second thread costs more than it brings.
-SMALL_MATRIX = 100_000
+#: Cells below which one thread is used: it takes seconds at most, while two threads that wait for a busy core
+#: were measured to take thirty times as long.
+SMALL_MATRIX = 1_000_000
 
 
 def train_booster(

@@ -257,15 +257,16 @@ def _guard(
     groups: npt.NDArray[np.intp] | None,
     line: Calibrator,
 ) -> str:
-    """What must be said when the chosen probabilities do not fit the later part on average."""
+    """What must be said when the scores, or the probabilities on average, do not fit the later part."""
+    notices = []
     if not line.slope > 0:
-        return "not calibrated: on later time a higher score did not mean more bills paid late."
+        notices.append("not calibrated: on later time a higher score did not mean more bills paid late.")
     difference = choice.mean_p - choice.base_rate
     deviation = weight * (choice.calibrator.probability(margin) - late - difference)
     error = _standard_error(deviation, groups) / float(weight.sum())
-    if abs(difference) <= GUARD_STANDARD_ERRORS * error:
-        return ""
-    return (
-        f"on later time the mean probability is {choice.mean_p:.3f} where {choice.base_rate:.3f} were late, "
-        f"more than {GUARD_STANDARD_ERRORS:g} standard errors apart."
-    )
+    if abs(difference) > GUARD_STANDARD_ERRORS * error:
+        notices.append(
+            f"on later time the mean probability is {choice.mean_p:.3f} where {choice.base_rate:.3f} were "
+            f"late, more than {GUARD_STANDARD_ERRORS:g} standard errors apart."
+        )
+    return " ".join(notices)

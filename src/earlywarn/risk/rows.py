@@ -91,7 +91,9 @@ def learnable_rows(
         _check_same_index(X, name, given)
     labels, known = _known_labels(y)
     check_consistent_length(X, known, as_of, groups, sample_weight)
-    weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    weight = np.ones(len(known))
+    if sample_weight is not None:
+        weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
     times = None if as_of is None else _times(as_of)
     kept = np.flatnonzero(known & (weight > 0))
     classes = _two_classes(labels[weight[known] > 0], len(known))
@@ -186,9 +188,15 @@ def _times(as_of: Any) -> npt.NDArray[Any]:
     if types.is_numeric_dtype(given.dtype):
         return given.to_numpy()
     try:
-        moments = pd.to_datetime(given)
+        text = types.infer_dtype(given, skipna=True) == "string"
+        moments = pd.to_datetime(given, format="ISO8601" if text else None)
     except (ValueError, TypeError) as error:
-        raise DataError("as_of holds what is no moment.", code="D191", found=str(error)) from None
+        raise DataError(
+            "as_of holds what is no moment.",
+            code="D191",
+            found=str(error).splitlines()[0],
+            hint="write moments as 2026-03-31.",
+        ) from None
     if isinstance(moments.dtype, pd.DatetimeTZDtype):
         moments = moments.dt.tz_convert("UTC").dt.tz_localize(None)
     return moments.to_numpy().astype("datetime64[us]")

@@ -256,5 +256,5 @@ def _given(series: pd.Series[Any]) -> Mask:
     given = series.notna().to_numpy(dtype=bool)
     if pd.api.types.is_string_dtype(series.dtype) or series.dtype == np.dtype(object):
         blank = series.map(lambda value: isinstance(value, str) and not value.strip()).to_numpy(dtype=bool, na_value=False)
-        given &= ~blank
+        given = given & ~blank
     return given

@@ -13,7 +13,7 @@ from earlywarn.tables import settlement as book
 from earlywarn.tables.checks import Text
 from earlywarn.tables.facts import Facts
 
-__all__ = ["RETURN_WINDOW_DAYS", "Debts", "is_collection", "settlement_events"]
+__all__ = ["RETURN_WINDOW_DAYS", "Debts", "is_collection", "returnable_until", "settlement_events"]
 
 Rows = npt.NDArray[np.int64]
 #: TARGET days after collection within which the bank may send it back: SEPA core, SEPA business-to-business.
@@ -92,7 +92,6 @@ def _invoice_events(invoices: Facts, debts: Debts, payments: Facts) -> Iterator[
     accounts, contracts = invoices.text("account_id").codes, invoices.text("contract_id").codes
     due = invoices.moments("due_on")
     withdrawn = invoices.moments("withdrawn_on")
-    gone_at = invoices.cell_known.get("withdrawn_on", np.full(len(invoices), FOREVER))
     credit_source = len(payments.text("payment_id").labels)
     for row in range(len(invoices)):
         number, owner = int(ids[row]), int(invoices.owner[row])
@@ -102,15 +101,32 @@ def _invoice_events(invoices: Facts, debts: Debts, payments: Facts) -> Iterator[
                 owner, known, book.CREDIT_NOTE, number, debt=int(corrects[row]), amount=-int(amount[row]),
                 happened_at=happened, value_at=happened, source=credit_source + number, clearing=book.CREDIT,
             )  # fmt: skip
-            continue
-        yield book.Event(
-            owner, known, book.INVOICE, number, debt=number, amount=int(amount[row]), happened_at=happened,
-            due_at=int(due[row]), account=int(accounts[row]), contract=int(contracts[row]),
-        )  # fmt: skip
-        if withdrawn[row] != NAT and gone_at[row] <= invoices.known_until[row]:
+        else:
             yield book.Event(
-                owner, int(gone_at[row]), book.WITHDRAWN, number, debt=number, happened_at=int(withdrawn[row])
-            )
+                owner, known, book.INVOICE, number, debt=number, amount=int(amount[row]), happened_at=happened,
+                due_at=int(due[row]), account=int(accounts[row]), contract=int(contracts[row]),
+            )  # fmt: skip
+    for row, at, added in _withdrawals(invoices, credit):
+        number, happened = int(ids[row]), int(max(withdrawn[row], invoices.happened_at[row]))
+        kind = book.RETURN if credit[row] else book.WITHDRAWN
+        yield book.Event(
+            int(invoices.owner[row]), at, kind, number, debt=number, amount=added, happened_at=happened,
+            source=credit_source + number,
+        )  # fmt: skip
+
+
+def _withdrawals(invoices: Facts, credit: npt.NDArray[np.bool_]) -> Iterator[tuple[int, int, int]]:
+    """(row, known_at, change of the credit that is withdrawn) for each version that is withdrawn, or no more."""
+    ids, amount = invoices.text("invoice_id").codes, invoices.numbers("amount")
+    gone_at = invoices.cell_known.get("withdrawn_on", np.full(len(invoices), FOREVER))
+    gone_at = np.where(gone_at >= invoices.known_until, FOREVER, gone_at)
+    gone: dict[int, int] = {}
+    for row in np.argsort(invoices.known_at, kind="stable"):
+        number, is_gone = int(ids[row]), gone_at[row] != FOREVER
+        before = gone.get(number, 0)
+        gone[number] = -int(amount[row]) if is_gone and credit[row] else 0
+        if is_gone or gone[number] != before:
+            yield int(row), int(gone_at[row] if is_gone else invoices.known_at[row]), gone[number] - before
 
 
 def _due_changes(events: Facts, debts: Debts) -> Iterator[book.Event]:
@@ -192,9 +208,10 @@ def _payment_events(payments: Facts, debts: Debts) -> Iterator[book.Event]:
     if len(debts.owner):
         named = np.where((named >= 0) & (debts.owner[named] == payments.owner), named, book.UNALLOCATED)
     amount, attempt = payments.numbers("amount"), payments.numbers("attempt")
-    refund, returnable = event.is_word("refunded"), _returnable_until(payments)
+    refund, returnable = event.is_word("refunded"), returnable_until(payments)
     use = np.where(kind.is_word("deposit"), "hold", np.where(kind.is_word("payout"), "payout", "settle"))
-    for row in np.flatnonzero(comes | goes):
+    amount = _added(payments, amount, goes | (use == "payout"))
+    for row in np.flatnonzero(comes | (goes & (amount != 0))):
         yield book.Event(
             int(payments.owner[row]), int(payments.known_at[row]), book.RECEIPT if comes[row] else book.RETURN,
             int(ids[row]), debt=int(named[row]), amount=int(amount[row]), happened_at=int(payments.happened_at[row]),
@@ -204,7 +221,21 @@ def _payment_events(payments: Facts, debts: Debts) -> Iterator[book.Event]:
         )  # fmt: skip
 
 
-def _returnable_until(payments: Facts) -> Rows:
+def _added(payments: Facts, amount: Rows, where: npt.NDArray[np.bool_]) -> Rows:
+    """What goes out, less what the version before said; other amounts as they are."""
+    ids, attempt = payments.text("payment_id").codes, np.nan_to_num(payments.numbers("attempt"), nan=-1.0)
+    event = payments.text("event").codes
+    before: dict[tuple[int, int, float], int] = {}
+    added = amount.copy()
+    for row in np.argsort(payments.known_at, kind="stable"):
+        if where[row]:
+            key = int(ids[row]), int(event[row]), float(attempt[row])
+            added[row] = amount[row] - before.get(key, 0)
+            before[key] = int(amount[row])
+    return added
+
+
+def returnable_until(payments: Facts) -> Rows:
     """Until when each collection can come back through the bank; NAT for other payments."""
     day = day_number(payments.happened_at)
     core = add_bank_days(day, RETURN_WINDOW_DAYS["direct_debit"], from_closed_day="forward")

@@ -387,8 +387,9 @@ class Ledger:
     def obligations(self) -> Facts:
         """Amounts that fall due, while they are known and unpaid."""
         return streams.obligations(
-            self.settlement.states, self._tables["schedule"], self._tables["instalments"], len(self.debts.invoice_ids)
-        )
+            self.settlement.states, self._tables["schedule"], self._tables["instalments"],
+            n_invoices=len(self.debts.invoice_ids), replaced=self.settlement.replaced,
+        )  # fmt: skip
 
     def __repr__(self) -> str:
         def counted(count: int, word: str) -> str:

@@ -7,7 +7,7 @@ received minus what went back.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
 from operator import itemgetter
@@ -92,9 +92,21 @@ class Source:
     attempt: float
     returnable_until: int = NAT
     use: str = "settle"
+    names: int = UNALLOCATED
+    received: int = 0
+    gone: int = 0
+    gone_at: int = NAT
     free: int = 0
     placed: list[list[int]] = field(default_factory=list)  # [debt, amount], oldest first
-    names: int = UNALLOCATED
+
+    def on(self, debt: int) -> int:
+        """How much of it lies on a debt."""
+        return sum(amount for number, amount in self.placed if number == debt)
+
+    def is_version(self, event: Event) -> bool:
+        """Whether a receipt restates this one; the same attempt booked after it had gone back is new money."""
+        same = self.attempt == event.attempt or (self.attempt != self.attempt and event.attempt != event.attempt)
+        return same and not (self.gone >= self.received and self.gone_at < event.happened_at)
 
 
 @dataclass
@@ -102,7 +114,10 @@ class _Debt:
     amount: int
     due_at: int
     issued_at: int
+    account: int = -1
+    contract: int = -1
     paid: int = 0
+    struck: int = 0
     withdrawn: bool = False
 
     @property
@@ -177,7 +192,7 @@ def settle(events: Iterable[Event]) -> tuple[Entries, States, dict[int, int]]:
     entries : Entries
     states : States
     replaced : dict of int to int
-        Scheduled debt -> the invoice that took its place.
+        Scheduled debt -> the invoice that took its place; UNALLOCATED when that invoice was there before it.
 
     Notes
     -----
@@ -197,12 +212,16 @@ def settle(events: Iterable[Event]) -> tuple[Entries, States, dict[int, int]]:
     states: list[tuple[int, ...]] = []
     replaced: dict[int, int] = {}
     ordered = sorted(events, key=lambda event: event[:4])
-    for customer, own in groupby(ordered, key=itemgetter(0)):
-        books = _Books(customer, entries, states, replaced)
+    for owner, own in groupby(ordered, key=itemgetter(0)):
+        books = _Books(owner, entries, states, replaced)
         for event in own:
             books.take(event)
-    *columns, returned = np.array(entries, dtype=np.int64).reshape(-1, 9).T
-    return Entries(*columns, returned.astype(bool)), _states(np.array(states, dtype=np.int64).reshape(-1, 8)), replaced
+    columns = np.array(entries, dtype=np.int64).reshape(-1, 9).T
+    customer, debt, source, kind, amount, known_at, value_at, counts_at, returned = columns
+    written = Entries(
+        customer, debt, source, kind, amount, known_at, value_at, counts_at, returned.astype(bool)
+    )
+    return written, _states(np.array(states, dtype=np.int64).reshape(-1, 8)), replaced
 
 
 def _states(rows: npt.NDArray[np.int64]) -> States:
@@ -241,9 +260,10 @@ class _Books:
         self.open: dict[int, _Debt] = {}
         self.sources: dict[int, list[Source]] = {}
         self.credit: list[Source] = []
-        self.planned: dict[int, list[list[int]]] = {}  # source -> [debt, amount] still to be followed
+        self.asked: dict[int, dict[int, int]] = {}  # source -> debt -> amount that the allocations put there
         self.early_returns: dict[int, list[Event]] = {}
         self.expected: dict[int, Event] = {}
+        self.unplanned: dict[int, _Debt] = {}  # invoices that took the place of no plan
         self.now = NAT
 
     def take(self, event: Event) -> None:
@@ -254,49 +274,72 @@ class _Books:
     # -- debts -------------------------------------------------------------------------------------------
 
     def expect(self, event: Event) -> None:
-        self.expected[event.debt] = event
+        """Note a planned amount; one that an invoice has billed already is void."""
+        if event.debt in self.replaced:
+            return
+        billed = None if event.debt in self.expected else self.nearest(event, self.unplanned)
+        if billed is None:
+            self.expected[event.debt] = event
+        else:
+            self.replaced[event.debt] = UNALLOCATED
+            del self.unplanned[billed]
 
     def invoice(self, event: Event) -> None:
         debt = self.debts.get(event.debt)
         if debt is None:
-            debt = self.debts[event.debt] = _Debt(event.amount, event.due_at, event.happened_at)
+            debt = self.debts[event.debt] = _Debt(
+                event.amount, event.due_at, event.happened_at, event.account, event.contract
+            )
             self.replace_expected(event)
         else:
             debt.amount, debt.due_at, debt.issued_at = event.amount, event.due_at, event.happened_at
             if debt.withdrawn:
-                self.write(event.debt, -1, WITHDRAWAL, -(debt.amount - debt.paid), event.happened_at)
+                self.write(event.debt, -1, WITHDRAWAL, -debt.struck, event.happened_at)
                 debt.withdrawn = False
-        self.touch(event.debt)
-        self.release_excess(event.debt)
-        self.follow_plans(event.debt)
-        self.take_credit(event.debt)
+        self.restate(event.debt)
+
+    def restate(self, number: int) -> None:
+        """After a new or changed amount: free what is too much, take what is meant for it or free."""
+        self.touch(number)
+        self.release_excess(number)
+        for source_number, asked in self.asked.items():
+            if number in asked:
+                for source in self.sources.get(source_number, []):
+                    self.move(source, number, self.still_asked(source_number, number))
+        self.take_credit(number)
 
     def replace_expected(self, event: Event) -> None:
         """Let a new invoice take the place of the scheduled amount it bills."""
-        near = [
-            (abs(plan.due_at - event.due_at), plan.due_at, number)
-            for number, plan in self.expected.items()
-            if abs(plan.due_at - event.due_at) <= MATCH_DAYS * US_PER_DAY
-            and _agree(plan.account, event.account)
-            and _agree(plan.contract, event.contract)
-        ]
-        if not near:
+        number = self.nearest(event, self.expected)
+        if number is None:
+            self.unplanned[event.debt] = self.debts[event.debt]
             return
-        number = min(near)[2]
         del self.expected[number]
         self.replaced[number] = event.debt
         if number in self.debts:
             self.close(number, event.happened_at)
 
+    @staticmethod
+    def nearest(event: Event, others: Mapping[int, Event | _Debt]) -> int | None:
+        """The invoice (or plan) due within some days of a plan (or invoice), for the same contract."""
+        near = [
+            (abs(other.due_at - event.due_at), other.due_at, number)
+            for number, other in others.items()
+            if abs(other.due_at - event.due_at) <= MATCH_DAYS * US_PER_DAY
+            and _agree(other.account, event.account)
+            and _agree(other.contract, event.contract)
+        ]
+        return min(near)[2] if near else None
+
     def schedule_due(self, event: Event) -> None:
         """An agreed amount that no invoice billed is owed from its day on."""
+        if event.debt in self.replaced:
+            return
         if event.debt in self.debts:
             self.debts[event.debt].amount = event.amount
-            self.release_excess(event.debt)
-        elif event.debt in self.expected:
+        else:
             self.debts[event.debt] = _Debt(event.amount, event.due_at, event.due_at)
-            self.touch(event.debt)
-            self.take_credit(event.debt)
+        self.restate(event.debt)
 
     def due_changed(self, event: Event) -> None:
         debt = self.debts.get(event.debt)
@@ -313,8 +356,9 @@ class _Books:
         debt = self.debts[number]
         for source in [source for sources in self.sources.values() for source in sources]:
             for place in [place for place in source.placed if place[0] == number]:
-                self.lift(source, place, place[1])
-        self.write(number, -1, WITHDRAWAL, debt.amount - debt.paid, happened_at)
+                self.lift(source, place, place[1], happened_at)
+        debt.struck = debt.amount - debt.paid
+        self.write(number, -1, WITHDRAWAL, debt.struck, happened_at)
         debt.withdrawn = True
         self.touch(number)
 
@@ -348,11 +392,12 @@ class _Books:
             self.payout(event)
             return
         versions = self.sources.setdefault(event.source, [])
-        same = [source for source in versions if _same_attempt(source.attempt, event.attempt)]
+        same = [source for source in versions if source.is_version(event)]
         if same:
             source = same[-1]
-            self.take_back(source, source.free + sum(amount for _, amount in source.placed), source.value_at)
+            self.take_back(source, source.received, source.value_at)
             source.booked_at, source.value_at, source.names = event.happened_at, event.value_at, event.debt
+            source.returnable_until = event.returnable_until
         else:
             source = Source(
                 event.source, event.clearing, event.happened_at, event.value_at, event.attempt,
@@ -360,6 +405,7 @@ class _Books:
             )  # fmt: skip
             versions.append(source)
         self.write(UNALLOCATED, source.number, source.kind, event.amount, source.value_at)
+        source.received = event.amount
         source.free += event.amount
         self.credit_changed(source)
         if source.use == "settle":
@@ -369,8 +415,8 @@ class _Books:
 
     def place(self, source: Source) -> None:
         """Allocate what is free of a source: as planned, as named, by exact amount, oldest first."""
-        for plan in self.planned.get(source.number, []):
-            self.move(source, plan[0], plan[1])
+        for number in self.asked.get(source.number, {}):
+            self.move(source, number, self.still_asked(source.number, number))
         if source.free > 0 and source.names in self.open:
             self.move(source, source.names, source.free)
         if source.free <= 0 or not self.open:
@@ -393,9 +439,6 @@ class _Books:
         source.free -= amount
         debt.paid += amount
         source.placed.append([number, amount])
-        for plan in self.planned.get(source.number, []):
-            if plan[0] == number:
-                plan[1] = max(0, plan[1] - amount)
         self.credit_changed(source)
         self.touch(number)
 
@@ -438,41 +481,45 @@ class _Books:
         if event.amount < 0:
             self.lower_allocation(event)
             return
-        self.planned.setdefault(event.source, []).append([event.debt, event.amount])
+        asked = self.asked.setdefault(event.source, {})
+        asked[event.debt] = asked.get(event.debt, 0) + event.amount
         for source in self.sources.get(event.source, []):
-            kept = {plan[0] for plan in self.planned[event.source]}
-            wanted = event.amount if event.debt in self.debts else 0
-            for place in [place for place in reversed(source.placed) if place[0] not in kept]:
-                if source.free < wanted:
-                    self.lift(source, place, min(place[1], wanted - source.free))
-            self.move(source, event.debt, event.amount)
+            debt = self.debts.get(event.debt)
+            wanted = 0 if debt is None else min(self.still_asked(event.source, event.debt), debt.open)
+            for place in reversed(list(source.placed)):
+                guessed = min(place[1], source.on(place[0]) - asked.get(place[0], 0))
+                short = wanted - source.free
+                if guessed > 0 and short > 0:
+                    self.lift(source, place, min(guessed, short))
+            self.move(source, event.debt, wanted)
+
+    def still_asked(self, source_number: int, debt: int) -> int:
+        """What allocations put on a debt beyond what lies there."""
+        there = sum(source.on(debt) for source in self.sources.get(source_number, []))
+        return max(0, self.asked[source_number][debt] - there)
 
     def lower_allocation(self, event: Event) -> None:
         """A later version of an allocation puts less on the invoice."""
+        asked = self.asked.setdefault(event.source, {})
+        asked[event.debt] = max(0, asked.get(event.debt, 0) + event.amount)
         left = -event.amount
         for source in self.sources.get(event.source, []):
             for place in [place for place in reversed(source.placed) if place[0] == event.debt]:
                 part = min(left, place[1])
-                self.lift(source, place, part)
-                left -= part
-        for plan in self.planned.get(event.source, []):
-            if plan[0] == event.debt:
-                plan[1] = max(0, plan[1] - left)
-
-    def follow_plans(self, number: int) -> None:
-        """Allocations that named an invoice before it was known."""
-        for key, plans in self.planned.items():
-            for plan in [plan for plan in plans if plan[0] == number and plan[1] > 0]:
-                for source in self.sources.get(key, []):
-                    self.move(source, number, plan[1])
+                if part > 0:
+                    self.lift(source, place, part)
+                    left -= part
 
     def returned(self, event: Event) -> None:
         """Money goes back: first what is credit, then what was placed last."""
+        if event.use == "payout":
+            self.paid_back_in(event)
+            return
         versions = self.sources.get(event.source, [])
         fitting = [
             source
             for source in versions
-            if _same_attempt(source.attempt, event.attempt) and source.booked_at <= event.happened_at
+            if _may_be_attempt(source.attempt, event.attempt) and source.booked_at <= event.happened_at
         ]
         if not fitting:
             self.early_returns.setdefault(event.source, []).append(event)
@@ -480,7 +527,11 @@ class _Books:
         source = fitting[-1]
         in_window = not event.refund and event.happened_at <= source.returnable_until
         counts_at = source.value_at if in_window else event.happened_at
+        source.gone += event.amount
+        source.gone_at = max(source.gone_at, event.happened_at)
         self.take_back(source, event.amount, counts_at, returned=in_window)
+        if event.amount < 0:  # a later version says that less went back
+            self.place(source)
 
     def take_back(self, source: Source, amount: int, counts_at: int, *, returned: bool = False) -> None:
         need = amount
@@ -502,6 +553,13 @@ class _Books:
             self.credit_changed(source)
         self.write(UNALLOCATED, event.source, PAYMENT, -event.amount, event.happened_at)
 
+    def paid_back_in(self, event: Event) -> None:
+        """A payout that did not arrive is credit again."""
+        source = Source(event.source, PAYMENT, event.happened_at, event.happened_at, event.attempt)
+        self.write(UNALLOCATED, source.number, PAYMENT, event.amount, event.happened_at)
+        source.received = source.free = event.amount
+        self.credit_changed(source)
+
     def write(
         self,
         debt: int,
@@ -522,7 +580,8 @@ def _agree(one: int, other: int) -> bool:
     return one == other or -1 in (one, other)
 
 
-def _same_attempt(one: float, other: float) -> bool:
+def _may_be_attempt(one: float, other: float) -> bool:
+    """Whether two attempts are the same, or one is not stated."""
     return one == other or one != one or other != other
 
 

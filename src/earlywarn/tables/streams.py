@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from earlywarn.dates import FOREVER, NAT, US_PER_DAY, add_bank_days, day_end, day_number
+from earlywarn.dates import ALWAYS, FOREVER, NAT, US_PER_DAY, add_bank_days, day_end, day_number
 from earlywarn.tables.checks import Text
-from earlywarn.tables.events import Debts, is_collection
+from earlywarn.tables.events import Debts, is_collection, plan_numbers
 from earlywarn.tables.facts import Facts
 from earlywarn.tables.schema import STREAMS
-from earlywarn.tables.settlement import CREDIT, PAYMENT, Entries, States
+from earlywarn.tables.settlement import CLEARING, CREDIT, PAYMENT, Entries, States
 
 __all__ = ["balances", "cause_family", "maturities", "obligations", "returns", "settlements", "tolerance"]
 
@@ -94,7 +94,7 @@ def settlements(entries: Entries, states: States, payments: Facts) -> Facts:
     -------
     Facts with days_beyond_terms, days_to_pay (days), amount (minor units), parts (count), method
     """
-    methods = _method_of_source(payments)
+    methods = _methods_of_source(payments)
     paid = _entries_by_debt(entries)
     rows: list[tuple[Any, ...]] = []
     for debt, span in _spans(states.debt):
@@ -113,35 +113,41 @@ def settlements(entries: Entries, states: States, payments: Facts) -> Facts:
 
 
 def _settled(
-    entries: Entries, states: States, i: int, own: list[int], methods: Mapping[int, str]
+    entries: Entries, states: States, i: int, own: list[int], methods: Mapping[int, list[tuple[int, str]]]
 ) -> tuple[Any, ...] | None:
-    """The settlement fact of the debt in state ``i``; None when no payment took part."""
-    moves: dict[int, int] = defaultdict(int)
-    for e in own:
-        if entries.known_at[e] <= states.known_at[i] and entries.kind[e] == PAYMENT:
-            moves[e] = int(entries.amount[e])
+    """The settlement fact of the debt in state ``i``; None when no payment, or a clearing, took part."""
     net: dict[int, int] = defaultdict(int)
     value: dict[int, int] = {}
-    for e, amount in moves.items():
-        source = int(entries.source[e])
-        net[source] += amount
-        value[source] = int(entries.value_at[e])
+    cleared = 0
+    for e in own:
+        if entries.known_at[e] > states.known_at[i]:
+            break
+        cleared += int(entries.amount[e]) if entries.kind[e] == CLEARING else 0
+        if entries.kind[e] == PAYMENT:
+            source = int(entries.source[e])
+            net[source] += int(entries.amount[e])
+            value[source] = int(entries.value_at[e])
     left = [source for source, amount in net.items() if amount > 0]
-    if not left:
+    if not left or cleared > 0:
         return None
     last = max(left, key=lambda source: (value[source], source))
     paid_at = max(value[last], int(states.issued_at[i]))
+    method = next((word for known, word in reversed(methods.get(last, [])) if known <= states.known_at[i]), None)
     day, due, issued = paid_at // US_PER_DAY, states.due_at[i] // US_PER_DAY, states.issued_at[i] // US_PER_DAY
     return (
         int(states.customer[i]), paid_at, int(states.known_at[i]), FOREVER,
-        float(day - due), float(day - issued), int(states.amount[i]), float(len(left)), methods.get(last),
+        float(day - due), float(day - issued), int(states.amount[i]), float(len(left)), method,
     )  # fmt: skip
 
 
-def _method_of_source(payments: Facts) -> dict[int, str]:
+def _methods_of_source(payments: Facts) -> dict[int, list[tuple[int, str]]]:
+    """(known_at, method) of each payment, in the order of knowing."""
     ids, method = payments.text("payment_id").codes, payments.text("method")
-    known = np.flatnonzero(method.codes >= 0)
-    return {int(ids[row]): method.labels[method.codes[row]] for row in known}
+    found: dict[int, list[tuple[int, str]]] = defaultdict(list)
+    for row in np.argsort(payments.known_at, kind="stable"):
+        if method.codes[row] >= 0:
+            found[int(ids[row])].append((int(payments.known_at[row]), method.labels[method.codes[row]]))
+    return found
 
 
 def _spans(debt: Rows) -> list[tuple[int, range]]:
@@ -174,10 +180,7 @@ def maturities(
     refused = failed_collections(payments, debts)
     rows: list[tuple[Any, ...]] = []
     for debt, span in _spans(states.debt):
-        base = _maturing_state(states, span, late_after_days, lag_days)
-        if base is None:
-            continue
-        close, base_known = base
+        close, base_known = _maturing_state(states, span, late_after_days, lag_days)
         moments = sorted(
             {base_known}
             | {int(entries.known_at[e]) for e in own.get(debt, []) if entries.known_at[e] > base_known}
@@ -190,24 +193,28 @@ def maturities(
             if now == before:
                 continue
             if before is not None:
-                rows[-1] = (*rows[-1][:3], known, *rows[-1][4:]) if rows[-1][3] == FOREVER else rows[-1]
+                rows[-1] = (*rows[-1][:3], known, *rows[-1][4:])
             before = now
             if now is not None:
                 rows.append((int(states.customer[span[0]]), close, known, FOREVER, *now))
     return _stream("maturities", rows)
 
 
-def _maturing_state(states: States, span: range, late_after_days: int, lag_days: int) -> tuple[int, int] | None:
-    """Close of due + ``late_after_days`` under the due day in force then, and when it is known."""
+def _maturing_state(states: States, span: range, late_after_days: int, lag_days: int) -> tuple[int, int]:
+    """Close of due + ``late_after_days`` and when it is known; a due day that had closed moves no more."""
+    due = int(states.due_at[span.start])
     for i in span:
-        day = states.due_at[i : i + 1] // US_PER_DAY + late_after_days
-        close = int(day_end(day)[0])
-        replaced_before = states.known_until[i] <= close and i + 1 in span and states.due_at[i + 1] != states.due_at[i]
-        if replaced_before:
-            continue
-        seen = int(day_end(add_bank_days(day, lag_days))[0]) if lag_days else close
-        return close, max(close, seen, int(states.known_at[i]))
-    return None
+        if states.known_at[i] <= _close(due):
+            due = int(states.due_at[i])
+    close = _close(due, late_after_days)
+    day = np.array([close // US_PER_DAY])
+    seen = int(day_end(add_bank_days(day, lag_days))[0]) if lag_days else close
+    return close, max(close, seen, int(states.known_at[span.start]))
+
+
+def _close(due_at: int, days: int = 0) -> int:
+    """Last microsecond of the due day, or of some days later."""
+    return (due_at // US_PER_DAY + days + 1) * US_PER_DAY - 1
 
 
 def _late_at(
@@ -253,10 +260,10 @@ def balances(states: States) -> Facts:
     changes: dict[int, list[tuple[int, int, int, int, int]]] = defaultdict(list)
     for i in range(len(states.debt)):
         after = int(states.open[i])
-        due_close = int(day_end(states.due_at[i : i + 1] // US_PER_DAY)[0])
+        due_close = _close(int(states.due_at[i]))
         row = (int(states.known_at[i]), 0, int(states.debt[i]), after, due_close)
         changes[int(states.customer[i])].append(row)
-        if after > 0 and states.known_at[i] < due_close <= states.known_until[i]:
+        if after > 0 and states.known_at[i] < due_close < states.known_until[i]:
             changes[int(states.customer[i])].append((due_close, 1, int(states.debt[i]), after, due_close))
     rows: list[tuple[Any, ...]] = []
     for customer in sorted(changes):
@@ -304,22 +311,52 @@ def returns(payments: Facts) -> Facts:
     return _stream("returns", list(rows))
 
 
-def obligations(states: States, schedule: Facts, instalments: Facts, n_invoices: int) -> Facts:
+def obligations(
+    states: States, schedule: Facts, instalments: Facts, *, n_invoices: int, replaced: Mapping[int, int]
+) -> Facts:
     """Amounts that fall due, from when they are known until they are paid or replaced."""
     rows: list[tuple[Any, ...]] = [
         (
-            int(states.customer[i]), int(states.due_at[i]), int(states.known_at[i]), int(states.known_until[i]),
-            int(states.open[i]), "issued" if states.debt[i] < n_invoices else "scheduled",
+            int(states.customer[i]), int(states.due_at[i]), int(states.known_at[i]),
+            int(states.known_until[i]), int(states.open[i]), "issued" if states.debt[i] < n_invoices else "scheduled",
         )
         for i in np.flatnonzero(states.open > 0)
     ]  # fmt: skip
-    for plan in (schedule, instalments):
-        amount = plan.numbers("amount", NAT)
-        for row in range(len(plan)):
-            until = int(min(plan.known_until[row], day_end(day_number(plan.happened_at[row : row + 1]))[0]))
-            if plan.known_at[row] < until:
-                rows.append(
-                    (int(plan.owner[row]), int(plan.happened_at[row]), int(plan.known_at[row]), until,
-                     int(amount[row]), "scheduled")
-                )  # fmt: skip
+    until = np.minimum(schedule.known_until, plans_end(states, schedule, n_invoices=n_invoices, replaced=replaced))
+    rows += _planned(schedule, until)
+    rows += _planned(instalments, np.minimum(instalments.known_until, day_end(day_number(instalments.happened_at))))
     return _stream("obligations", rows)
+
+
+def plans_end(states: States, schedule: Facts, *, n_invoices: int, replaced: Mapping[int, int]) -> Rows:
+    """When each planned amount gives way: to the invoice that bills it, or to the debt it is from its day on.
+
+    Parameters
+    ----------
+    states : States
+    schedule : Facts
+    n_invoices : int
+    replaced : mapping of int to int
+        As from `earlywarn.tables.settlement.settle`.
+
+    Returns
+    -------
+    ndarray of int64, shape (n_rows of the schedule,), microseconds
+    """
+    backwards = zip(states.debt[::-1].tolist(), states.known_at[::-1].tolist(), strict=True)
+    begins = dict(backwards)
+    ends = np.full(len(schedule), FOREVER, dtype=np.int64)
+    for row, number in enumerate((n_invoices + plan_numbers(schedule)).tolist()):
+        by_invoice = begins.get(replaced[number], ALWAYS) if number in replaced else FOREVER
+        ends[row] = min(by_invoice, begins.get(number, FOREVER))
+    return ends
+
+
+def _planned(plan: Facts, until: Rows) -> list[tuple[Any, ...]]:
+    """Rows of the stream for amounts that are only planned."""
+    amount = plan.numbers("amount", NAT)
+    return [
+        (int(plan.owner[row]), int(plan.happened_at[row]), int(plan.known_at[row]), int(until[row]),
+         int(amount[row]), "scheduled")
+        for row in np.flatnonzero(plan.known_at < until)
+    ]  # fmt: skip

@@ -1,0 +1,64 @@
+"""Read the command line, run one verb, turn errors of ours into one clear message."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+
+from earlywarn.cli import check, demo, explain, recommend, score, train
+from earlywarn.errors import EarlywarnError
+
+__all__ = ["main", "parser"]
+
+_VERBS = (demo, check, train, score, recommend, explain)
+_ABOUT = """\
+See an approaching arrear in billing data before the due date, and do something helpful.
+
+The main job, from tables in a folder (invoices.csv, payments.csv, customers.csv, …; Parquet too):
+
+  earlywarn demo                                       try it on data that come with the library
+  earlywarn check data/                                what is in the tables, and what was set aside
+  earlywarn train data/ --out model/                   learn from what has matured
+  earlywarn recommend data/ --model model/ --capacity calls=40 --out plan.csv
+  earlywarn explain data/ --model model/ --customer 1042 --language nl
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line."""
+    top = argparse.ArgumentParser(
+        prog="earlywarn", description=_ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    top.add_argument("--verbose", action="store_true", help="show notices while working")
+    verbs = top.add_subparsers(dest="verb", required=True, metavar="command")
+    for verb in _VERBS:
+        verb.add(verbs)
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Without the program's name; those of the process when left out.
+
+    Returns
+    -------
+    int
+        0 done, 1 faults were found (``check``), 2 an error that says what to do.
+    """
+    asked = parser().parse_args(arguments)
+    if asked.verbose:
+        logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        return int(asked.run(asked))
+    except EarlywarnError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped.", file=sys.stderr)
+        return 130

@@ -1,0 +1,61 @@
+"""``earlywarn train``: learn from what has matured, and write a bundle."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from earlywarn.cli.console import add_data, heading, ledger_from, progress, say
+
+__all__ = ["add", "run"]
+
+
+def add(verbs: Any) -> None:
+    """Register the verb."""
+    verb = verbs.add_parser(
+        "train",
+        help="train a model on the tables of a folder and write a bundle",
+        description="Observe every obligation before its due day, train on those whose outcome is known, calibrate on "
+        "the latest of them, and write a bundle of data files.",
+    )
+    add_data(verb)
+    verb.add_argument("--out", type=Path, required=True, help="folder of the bundle")
+    verb.add_argument("--grace", type=int, default=3, help="days after due that count as on time (%(default)s)")
+    verb.add_argument("--lead", type=int, nargs="+", default=[7], help="days before due to observe at (%(default)s)")
+    verb.add_argument("--features", type=Path, help="TOML file or folder of features (default: the catalogue)")
+    verb.add_argument("--policy", type=Path, help="TOML file of the policy (default: the shipped one)")
+    verb.add_argument("--seed", type=int, default=0, help="seed of the training (%(default)s)")
+    verb.set_defaults(run=run)
+
+
+def run(asked: argparse.Namespace) -> int:
+    """Carry the verb out."""
+    from earlywarn.actions.policy import Policy
+    from earlywarn.features.catalogue import FeatureSet
+    from earlywarn.outcomes import Outcome
+    from earlywarn.risk.model import RiskModel
+    from earlywarn.scorer import Scorer
+
+    ledger = ledger_from(asked)
+    features = FeatureSet.from_toml(asked.features) if asked.features else FeatureSet.default()
+    policy = Policy.from_toml(asked.policy) if asked.policy else Policy.default()
+    outcome = Outcome(grace_days=asked.grace, lead_days=tuple(asked.lead))
+    observations = outcome.observations(ledger)
+    late = outcome.label(ledger, observations)
+    with progress(f"computing {len(features)} features at {len(observations):,} observations") as report:
+        matrix = features.compute(ledger, observations, progress=report)
+    with progress("training"):
+        model = RiskModel(features, random_state=asked.seed).fit(
+            matrix, late, as_of=observations["as_of"], groups=observations["customer_id"]
+        )
+    folder = Scorer(features, outcome, model, policy).save(asked.out)
+    heading("trained")
+    known = late.dropna()
+    say(
+        f"{len(known):,} observations with a known outcome, {known.mean():.1%} late",
+        f"{len(late) - len(known):,} without one yet, or withdrawn, credited or in dispute",
+        *[f"note: {notice}" for notice in (*model.notices_, *matrix.attrs.get('notices', ()))],
+        f"written: {folder}",
+    )
+    return 0

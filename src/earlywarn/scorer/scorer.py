@@ -1,0 +1,392 @@
+"""The Scorer: one pass from a ledger at a moment to scores and a plan, and back from a bundle of data."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from earlywarn.actions.gates import obligation_status
+from earlywarn.actions.plan import PLAN_COLUMNS
+from earlywarn.actions.policy import Policy
+from earlywarn.errors import BundleError, FeatureError
+from earlywarn.features.catalogue import FeatureSet
+from earlywarn.features.context import Context
+from earlywarn.outcomes import Outcome
+from earlywarn.reasons.codes import families_of
+from earlywarn.reasons.families import family_sums
+from earlywarn.risk.model import RiskModel
+from earlywarn.scorer.bundle import read_bundle, write_bundle
+from earlywarn.tables.facts import units
+from earlywarn.tables.ledger import Ledger
+
+__all__ = ["PLAN_COLUMNS", "SCORE_COLUMNS", "Scorer"]
+
+#: Columns of the scores. Intervals (p_low, p_high), p_shock, and the projected bill's amount_low and
+#: amount_high come with later versions; until then they are missing in every row.
+SCORE_COLUMNS = (
+    "obligation_id", "stage", "invoice_id", "customer_id", "account_id", "contract_id", "due_on", "due_is_estimated",
+    "lead_days", "amount", "amount_low", "amount_high", "p_late", "p_low", "p_high", "p_shock", "exposure", "band",
+    "reasons", "status",
+)  # fmt: skip
+_NOT_YET = ("amount_low", "amount_high", "p_low", "p_high", "p_shock")
+_FILES = ("features.json", "outcome.json", "policy.toml", "booster.ubj", "model.json")
+
+
+class _Scored(NamedTuple):
+    scores: pd.DataFrame
+    matrix: pd.DataFrame
+
+
+class Scorer:
+    """Features, outcome, fitted model and policy together.
+
+    Parameters
+    ----------
+    features : FeatureSet
+    outcome : Outcome
+    model : RiskModel
+        Fitted on exactly these features.
+    policy : Policy
+        Its conditions may name these features only.
+
+    Raises
+    ------
+    FeatureError
+        F290 when the model was fitted on other columns.
+    PolicyError
+        When the policy names a feature that is not there.
+
+    Examples
+    --------
+    >>> ledger = ew.Ledger.from_tables(**ew.datasets.make_biller(customers=60, months=8, seed=1))
+    >>> features, outcome = ew.FeatureSet.default(), ew.Outcome()
+    >>> obs = outcome.observations(ledger)
+    >>> X, y = features.compute(ledger, obs), outcome.label(ledger, obs)
+    >>> scorer = ew.Scorer(features, outcome, ew.RiskModel(features).fit(X, y, as_of=obs["as_of"]), ew.Policy.default())
+    >>> plan = scorer.recommend(ledger, ledger.until, capacity={"calls": 5})
+    >>> bool(plan["customer_id"].is_unique)
+    True
+    """
+
+    def __init__(self, features: FeatureSet, outcome: Outcome, model: RiskModel, policy: Policy) -> None:
+        fitted = set(map(str, model.feature_names_in_))
+        if fitted != set(features.names):
+            strange = sorted(fitted ^ set(features.names))
+            raise FeatureError(
+                "the model was fitted on other features than these.",
+                code="F290",
+                found=", ".join(strange[:10]),
+                hint="fit it on features.compute(ledger, observations), or hand over the set it was fitted on.",
+            )
+        policy.check_features(features.names)
+        self.features = features
+        self.outcome = outcome
+        self.model = model
+        self.policy = policy
+
+    # -- scores ------------------------------------------------------------------------------------------
+
+    def context(self, ledger: Ledger, as_of: Any = None) -> Context:
+        """What crosses customers, to be handed to several calls of `score` on parts of one ledger.
+
+        Parameters
+        ----------
+        ledger : Ledger
+        as_of : date-like, optional
+            Only facts known before it take part.
+
+        Returns
+        -------
+        Context
+        """
+        return Context(ledger if as_of is None else ledger.known_before(as_of))
+
+    def score(
+        self,
+        ledger: Ledger,
+        as_of: Any = None,
+        horizon_days: int = 35,
+        *,
+        customers: Iterable[str] | None = None,
+        context: Context | None = None,
+        progress: Callable[[float], None] | None = None,
+    ) -> pd.DataFrame:
+        """Late-payment risk of every obligation open or due within a horizon, at its true lead.
+
+        Parameters
+        ----------
+        ledger : Ledger
+        as_of : date-like, optional
+            Only facts known strictly before it count. Default: the day after the ledger ends.
+        horizon_days : int
+        customers : iterable of str, optional
+            Only these debtors' obligations.
+        context : Context, optional
+            As from `context`; made from the ledger when left out.
+        progress : callable, optional
+            Called with the share that is done.
+
+        Returns
+        -------
+        DataFrame
+            The columns of `SCORE_COLUMNS`; ``p_late`` where ``status`` is "scored", else missing. ``reasons``
+            names the leading features of the families that raise the risk, at most three. ``attrs`` holds
+            as_of, model_version and notices.
+        """
+        return self._score(ledger, as_of, horizon_days, customers, context, progress).scores
+
+    def reasons(
+        self, ledger: Ledger, scores: pd.DataFrame, *, top: int | None = 3, language: str = "en"
+    ) -> pd.DataFrame:
+        """Reason codes in words for rows of a score.
+
+        Parameters
+        ----------
+        ledger : Ledger
+            The one that was scored.
+        scores : DataFrame
+            Rows from `score` with status "scored"; ``attrs["as_of"]`` says the moment.
+        top : int or None
+            As in `RiskModel.reason_codes`.
+        language : str
+
+        Returns
+        -------
+        DataFrame, as from `RiskModel.reason_codes`
+        """
+        horizon = max(int(scores["lead_days"].max()), 0) if len(scores) else 0
+        obs = self.outcome.standing(ledger, scores.attrs["as_of"], horizon).set_index("obligation_id", drop=False)
+        matrix = self.features.compute(ledger, obs.loc[scores["obligation_id"]].set_axis(scores.index))
+        return self.model.reason_codes(matrix, top=top, language=language, currency=ledger.currency)
+
+    def _score(
+        self,
+        ledger: Ledger,
+        as_of: Any,
+        horizon_days: int,
+        customers: Iterable[str] | None,
+        context: Context | None,
+        progress: Callable[[float], None] | None,
+    ) -> _Scored:
+        at = _day_after(ledger) if as_of is None else pd.Timestamp(as_of)
+        obs = self.outcome.standing(ledger, at, horizon_days, disputed=True)
+        if customers is not None:
+            obs = obs[obs["customer_id"].isin(list(customers))].reset_index(drop=True)
+        status = obligation_status(obs, ledger, at, self.policy)
+        matrix = self.features.compute(ledger, obs, context=context, progress=progress)
+        scored = np.flatnonzero(status == "scored")
+        p_late = np.full(len(obs), np.nan)
+        reasons = np.empty(len(obs), dtype=object)
+        reasons[:] = [()] * len(obs)
+        if len(scored):
+            rows = matrix.iloc[scored]
+            p_late[scored] = self.model.predict_proba(rows)[:, 1]
+            reasons[scored] = self._leading(rows)
+        scores = pd.DataFrame(
+            {
+                **{name: obs[name] for name in ("obligation_id", "stage", "invoice_id", "customer_id")},
+                **_contract_columns(ledger, obs),
+                "due_on": obs["due_on"],
+                "due_is_estimated": False,
+                "lead_days": obs["lead_days"],
+                "amount": obs["open_amount"],
+                "p_late": p_late,
+                "exposure": _exposure(ledger, obs, at),
+                "band": self.policy.band(p_late),
+                "reasons": reasons,
+                "status": status,
+                **dict.fromkeys(_NOT_YET, np.nan),
+            }
+        )[list(SCORE_COLUMNS)]
+        scores.attrs["as_of"] = at
+        scores.attrs["model_version"] = self.model_version
+        scores.attrs["notices"] = (*matrix.attrs["notices"], *self._lead_notice(scores))
+        return _Scored(scores, matrix)
+
+    def _leading(self, matrix: pd.DataFrame) -> list[tuple[str, ...]]:
+        """The leading feature of each family that raises the risk, at most three, the strongest first."""
+        names = tuple(map(str, self.model.feature_names_in_))
+        values = self.model.calibrator_.slope * self.model.shap_values(matrix)
+        sums = family_sums(values, families_of(names, self.features))
+        order, raising = sums.ranking()[:, :3], sums.raising()
+        return [
+            tuple(names[sums.leading[row, family]] for family in order[row] if raising[row, family])
+            for row in range(len(matrix))
+        ]
+
+    def _lead_notice(self, scores: pd.DataFrame) -> tuple[str, ...]:
+        """Say where a lead was scored that the model was not trained on."""
+        leads = scores.loc[scores["status"] == "scored", "lead_days"]
+        strange = sorted(set(leads.tolist()) - set(self.outcome.leads))
+        if not strange:
+            return ()
+        return (
+            f"{int(leads.isin(strange).sum()):,} obligations are scored at leads the model was not trained on "
+            f"({strange[0]} to {strange[-1]} days; trained on {', '.join(map(str, self.outcome.leads))}).",
+        )
+
+    # -- plan --------------------------------------------------------------------------------------------
+
+    def recommend(
+        self,
+        ledger: Ledger,
+        as_of: Any = None,
+        capacity: Mapping[str, int] | None = None,
+        *,
+        horizon_days: int = 35,
+        language: str = "en",
+        context: Context | None = None,
+        progress: Callable[[float], None] | None = None,
+    ) -> pd.DataFrame:
+        """The plan: one row per debtor: an action, or why not.
+
+        Parameters
+        ----------
+        ledger : Ledger
+        as_of : date-like, optional
+            As in `score`.
+        capacity : mapping of str to int, optional
+            Limits by the names the policy declares; what is not named is not limited.
+        horizon_days : int
+        language : str
+            Of the reasons.
+        context : Context, optional
+        progress : callable, optional
+
+        Returns
+        -------
+        DataFrame
+            The columns of `PLAN_COLUMNS`. ``reasons`` are sentences for rows with an action. Debtors are
+            ranked by risk times amount for now; values and optimisation come with a later version.
+        """
+        scored = self._score(ledger, as_of, horizon_days, None, context, progress)
+        plan = self.policy.decide(scored.scores, scored.matrix, ledger, scored.scores.attrs["as_of"], capacity)
+        plan["reasons"] = self._sentences(plan, scored, language, ledger.currency)
+        plan.attrs.update(scored.scores.attrs)
+        return plan
+
+    def _sentences(
+        self, plan: pd.DataFrame, scored: _Scored, language: str, currency: str
+    ) -> npt.NDArray[np.object_]:
+        """Reasons in words for the leading obligation of each row with an action."""
+        sentences = np.empty(len(plan), dtype=object)
+        sentences[:] = [()] * len(plan)
+        place = {label: row for row, label in enumerate(scored.scores["obligation_id"])}
+        known = scored.scores["status"].to_numpy() == "scored"
+        acting = np.flatnonzero(plan["exclusion"].isna().to_numpy())
+        leading = [place.get(plan["subjects"].iloc[row][0], -1) for row in acting]
+        said = [(row, at) for row, at in zip(acting, leading, strict=True) if at >= 0 and known[at]]
+        if not said:
+            return sentences
+        matrix = scored.matrix.iloc[[at for _, at in said]].reset_index(drop=True)
+        codes = self.model.reason_codes(matrix, top=3, language=language, currency=currency)
+        for number, own in codes.groupby("observation", sort=False):
+            sentences[said[int(number)][0]] = tuple(own["text"])  # type: ignore[arg-type]
+        return sentences
+
+    # -- bundle ------------------------------------------------------------------------------------------
+
+    @property
+    def model_version(self) -> str:
+        """The first 12 characters of the SHA-256 over everything that decides a score."""
+        from hashlib import sha256
+
+        parts = sorted(self._files().items())
+        return sha256(b"".join(sha256(content).digest() for name, content in parts if name != "policy.toml")).hexdigest()[:12]
+
+    def _files(self) -> dict[str, bytes]:
+        outcome = {"grace_days": self.outcome.grace_days, "lead_days": list(self.outcome.leads)}
+        return {
+            "features.json": json.dumps(self.features.to_dict(), indent=1, ensure_ascii=False).encode(),
+            "outcome.json": json.dumps(outcome, sort_keys=True).encode(),
+            "policy.toml": self.policy.text.encode(),
+            **self.model.to_files(),
+        }
+
+    def save(self, directory: str | os.PathLike[str]) -> Path:
+        """Write a bundle of data: no pickle, no clock time, no path; equal scorers give equal bytes.
+
+        Parameters
+        ----------
+        directory : path
+            A new folder, or an earlier bundle, which is replaced.
+
+        Returns
+        -------
+        Path
+        """
+        return write_bundle(directory, self._files())
+
+    @classmethod
+    def load(cls, directory: str | os.PathLike[str]) -> Self:
+        """Read a bundle; runs no code of it and refuses what is changed, missing or foreign.
+
+        Parameters
+        ----------
+        directory : path
+
+        Returns
+        -------
+        Scorer
+
+        Raises
+        ------
+        BundleError
+            B510–B514, B520–B522, and B515 when a file does not hold what it should.
+        """
+        content = read_bundle(directory)
+        strange = sorted(set(content) ^ set(_FILES))
+        if strange:
+            raise BundleError("the bundle does not hold a scorer.", code="B514", found=", ".join(strange))
+        try:
+            features = FeatureSet.from_dict(json.loads(content["features.json"]))
+            outcome = json.loads(content["outcome.json"])
+            return cls(
+                features,
+                Outcome(grace_days=int(outcome["grace_days"]), lead_days=tuple(outcome["lead_days"])),
+                RiskModel.from_files({name: content[name] for name in ("booster.ubj", "model.json")}, features),
+                Policy.from_text(content["policy.toml"].decode()),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise BundleError(
+                "a file of the bundle does not hold what it should.",
+                code="B515",
+                found=str(error).splitlines()[0],
+                hint="save it again with this version; an aggregate of your own must be added before loading.",
+            ) from error
+
+    def __repr__(self) -> str:
+        return f"<Scorer: {len(self.features)} features, {self.outcome}, model {self.model_version}>"
+
+
+def _day_after(ledger: Ledger) -> pd.Timestamp:
+    """Midnight after the last thing that the ledger knows."""
+    return ledger.until.floor("D") + pd.Timedelta(days=1)
+
+
+def _contract_columns(ledger: Ledger, obs: pd.DataFrame) -> dict[str, Any]:
+    """Account and contract of each obligation, from its invoice."""
+    invoices = ledger.facts("invoices")
+    ids = invoices.text("invoice_id").values()
+    columns: dict[str, Any] = {}
+    for name in ("account_id", "contract_id"):
+        of_invoice = dict(zip(ids, invoices.text(name).values(), strict=True))
+        columns[name] = [of_invoice.get(label) for label in obs["invoice_id"]]
+    return columns
+
+
+def _exposure(ledger: Ledger, obs: pd.DataFrame, as_of: pd.Timestamp) -> npt.NDArray[np.float64]:
+    """Open receivable of each obligation's debtor, in units of currency."""
+    balances = ledger.facts("balances").known_before(int(as_of.to_datetime64().astype("M8[us]").astype(np.int64)))
+    latest = np.zeros(len(ledger.customers) + 1, dtype=np.int64)
+    latest[balances.owner] = np.asarray(balances.columns["open_amount"])
+    place = {label: code for code, label in enumerate(ledger.customers)}
+    owners = np.array([place.get(label, -1) for label in obs["customer_id"]], dtype=np.int64)
+    return units(latest[owners], ledger.digits)

@@ -1,0 +1,207 @@
+"""The backtest: nothing that had not matured is learned from; the figures are those of its predictions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import brier_score_loss, roc_auc_score
+
+from earlywarn.errors import NotEnoughHistoryError
+from earlywarn.features.catalogue import Feature, FeatureSet
+from earlywarn.outcomes import Outcome
+from earlywarn.risk.backtest import BacktestResult, backtest
+from earlywarn.risk.baselines import BASE_RATE, BASELINES, baseline_probability
+from earlywarn.risk.model import RiskModel
+from earlywarn.tables.ledger import Ledger
+
+FEATURES = FeatureSet(
+    [
+        Feature("late_share_365d", "mean(maturities.late, days=365)", risk="up"),
+        Feature("days_beyond_terms_last", "last(settlements.days_beyond_terms)", risk="up"),
+        Feature("invoice_amount", "invoice.amount"),
+    ]
+)
+MODEL = RiskModel(FEATURES, n_estimators=20, max_depth=2)
+LEAD = 7
+
+
+def biller(customers=80, months=14, seed=0):
+    """A ledger of monthly invoices; some customers pay late as a habit."""
+    rng = np.random.default_rng(seed)
+    prone = rng.beta(0.8, 2.5, customers)
+    customer, month = (item.ravel() for item in np.mgrid[:customers, :months])
+    n = len(customer)
+    issued = pd.Timestamp("2025-01-05") + pd.to_timedelta(month * 30 + customer % 20, unit="D")
+    late = rng.random(n) < prone[customer]
+    days = np.where(late, rng.integers(5, 20, n), rng.integers(-6, 3, n))
+    invoices = pd.DataFrame(
+        {
+            "invoice_id": [f"i{at}" for at in range(n)],
+            "customer_id": [f"c{at}" for at in customer],
+            "issued_on": issued,
+            "due_on": issued + pd.Timedelta(days=20),
+            "amount": rng.integers(20, 90, n).astype(float),
+        }
+    )
+    payments = pd.DataFrame(
+        {
+            "payment_id": [f"p{at}" for at in range(n)],
+            "customer_id": invoices["customer_id"],
+            "paid_on": invoices["due_on"] + pd.to_timedelta(days, unit="D"),
+            "amount": invoices["amount"],
+            "invoice_id": invoices["invoice_id"],
+        }
+    )
+    return Ledger.from_tables(invoices=invoices, payments=payments)
+
+
+@pytest.fixture(scope="module")
+def ledger():
+    return biller()
+
+
+@pytest.fixture(scope="module")
+def result(ledger):
+    return backtest(FEATURES, Outcome(lead_days=LEAD), ledger, folds=3, model=MODEL)
+
+
+class Misled:
+    """An outcome that tells the opposite about everything that matures on or after a moment."""
+
+    def __init__(self, moment):
+        self._true = Outcome(lead_days=LEAD)
+        self._moment = moment
+
+    def observations(self, *arguments):
+        return self._true.observations(*arguments)
+
+    def label(self, ledger, observations):
+        y = self._true.label(ledger, observations)
+        return y.where(observations["matures_at"] < self._moment, 1 - y)
+
+
+def told_otherwise(ledger, moment, fold):
+    """Predictions of one fold when everything that matures from a moment on is told wrongly."""
+    misled = backtest(FEATURES, Misled(moment), ledger, folds=3, model=MODEL)
+    return misled.predictions.query("fold == @fold")
+
+
+@pytest.mark.parametrize("fold", ["1", "2", "3"])
+def test_what_had_not_matured_before_a_fold_changes_no_probability_in_it(ledger, result, fold):
+    tested = result.predictions.query("fold == @fold")
+    first = tested["as_of"].min()
+    misled = backtest(FEATURES, Misled(first), ledger, folds=3, model=MODEL).predictions.query(
+        "fold == @fold"
+    )
+    scorers = ["earlywarn", *BASELINES, BASE_RATE]
+    pd.testing.assert_frame_equal(misled[scorers], tested[scorers])
+    assert (misled["late"] == 1 - tested["late"]).all()
+
+
+def test_what_matured_just_before_a_fold_does_change_it(ledger, result):
+    """The law above can fail: told the opposite from a week earlier on, the fold is another one."""
+    tested = result.predictions.query("fold == '2'")
+    earlier = tested["as_of"].min() - pd.Timedelta(days=7)
+    misled = backtest(FEATURES, Misled(earlier), ledger, folds=3, model=MODEL).predictions.query(
+        "fold == '2'"
+    )
+    assert (misled["earlywarn"] != tested["earlywarn"]).any()
+
+
+def test_folds_follow_one_another_and_no_moment_is_parted(result):
+    spans = result.predictions.groupby("fold")["as_of"].agg(["min", "max"]).sort_index()
+    assert (spans["min"].iloc[1:].to_numpy() > spans["max"].iloc[:-1].to_numpy()).all()
+    sizes = result.predictions.groupby("fold").size()
+    assert sizes.max() < 1.5 * sizes.min()
+
+
+def test_the_table_is_computed_from_the_predictions(result):
+    for line in result.table.itertuples():
+        rows = result.predictions if line.fold == "all" else result.predictions.query("fold == @line.fold")
+        p = rows[line.scorer]
+        assert line.rows == len(rows)
+        assert line.events == rows["late"].sum()
+        assert line.auc == pytest.approx(roc_auc_score(rows["late"], p))
+        assert line.brier == pytest.approx(brier_score_loss(rows["late"], p))
+        assert line.mean_p == pytest.approx(p.mean())
+        assert line.first_as_of == rows["as_of"].min()
+
+
+def test_every_scorer_is_in_every_fold_and_the_known_cause_is_found(result):
+    assert result.table.groupby("fold")["scorer"].nunique().eq(2 + len(BASELINES)).all()
+    auc = result.overall().set_index("scorer")["auc"]
+    assert auc["earlywarn"] > 0.65
+    assert auc.drop(BASE_RATE).min() > 0.55
+    assert auc.is_monotonic_decreasing
+
+
+def test_without_baselines_only_the_model_is_tested(ledger):
+    alone = backtest(FEATURES, Outcome(lead_days=LEAD), ledger, folds=2, model=MODEL, baselines=False)
+    assert set(alone.table["scorer"]) == {"earlywarn"}
+
+
+def test_a_backtest_can_be_repeated_and_tells_how_far_it_is(ledger, result):
+    steps = []
+    again = backtest(
+        FEATURES,
+        Outcome(lead_days=LEAD),
+        ledger,
+        folds=3,
+        model=MODEL,
+        progress=lambda what, done, of: steps.append((what, done, of)),
+    )
+    pd.testing.assert_frame_equal(again.table, result.table)
+    assert [done for _, done, _ in steps] == [1, 2, 3, 4]
+    assert {of for *_, of in steps} == {4}
+
+
+def test_the_window_can_be_chosen(ledger):
+    chosen = backtest(
+        FEATURES,
+        Outcome(lead_days=LEAD),
+        ledger,
+        folds=2,
+        model=MODEL,
+        start="2025-03-01",
+        end="2025-10-01",
+    )
+    assert chosen.predictions["as_of"].max() <= pd.Timestamp("2025-10-01")
+
+
+def test_a_fold_without_enough_before_it_is_left_out_with_a_notice():
+    few = backtest(FEATURES, Outcome(lead_days=LEAD), biller(4, 14), folds=12, model=MODEL)
+    assert few.notices[0].startswith("fold 1 was left out:")
+    assert "1" not in set(few.table["fold"])
+
+
+def test_no_history_at_all_says_so():
+    with pytest.raises(NotEnoughHistoryError, match="H403"):
+        backtest(FEATURES, Outcome(lead_days=LEAD), biller(2, 3), folds=4, model=MODEL)
+
+
+def test_a_result_shows_itself(result):
+    assert isinstance(result, BacktestResult)
+    assert "past late share" in repr(result)
+    assert "<table" in result._repr_html_()
+
+
+def test_a_baseline_is_the_share_late_at_each_value_of_a_yes_or_no():
+    """With one yes-or-no figure a logistic regression has a closed form: the shares (up to its penalty)."""
+    rng = np.random.default_rng(0)
+    flag = pd.Series(rng.integers(0, 2, 20_000).astype(float))
+    y = pd.Series((rng.random(20_000) < np.where(flag == 1, 0.6, 0.1)).astype(int))
+    found = baseline_probability(flag, y, pd.Series([0.0, 1.0]))
+    np.testing.assert_allclose(found, y.groupby(flag).mean(), atol=1e-3)
+
+
+def test_a_baseline_gives_those_without_history_their_own_share():
+    flag = pd.Series([0.0, 1.0, np.nan] * 4000)
+    y = pd.Series(np.random.default_rng(0).random(12_000) < np.tile([0.1, 0.6, 0.3], 4000)).astype(int)
+    found = baseline_probability(flag, y, pd.Series([np.nan, 0.0]))
+    np.testing.assert_allclose(found, [0.3, 0.1], atol=0.02)
+
+
+def test_a_baseline_nobody_has_a_figure_for_is_the_base_rate():
+    found = baseline_probability(pd.Series([np.nan] * 4), pd.Series([0, 1, 0, 0]), pd.Series([1.0, 2.0]))
+    assert found.tolist() == [0.25, 0.25]

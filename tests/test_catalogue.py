@@ -1,0 +1,285 @@
+"""The shipped catalogue keeps to its own rules, reads well at every value, and is found where it stands."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from earlywarn.errors import FeatureError
+from earlywarn.features import files
+from earlywarn.features.catalogue import Family, Feature, FeatureSet
+from earlywarn.features.checks import placeholders
+from earlywarn.features.expression import Literal, Name, Operation, walk
+from earlywarn.reasons import templates
+from earlywarn.reasons.texts import reason_text
+from earlywarn.tables.schema import STATIC, STREAMS, TABLES
+
+SHIPPED = FeatureSet.default()
+LANGUAGES = ("en", "nl", "fr")
+TAGS = (*LANGUAGES, "nl-BE", "fr-BE")
+FIELDS = {
+    "amount", "open_amount", "kind", "stage", "terms_days", "days_since_issue", "days_to_due", "due_weekday",
+    "due_day", "number",
+}  # fmt: skip
+STREAM_WORDS = {("returns", "cause"): ("funds", "account", "mandate", "customer", "technical", "unknown")}
+#: Words that judge a person or name a collection step; no text to an analyst needs them.
+JUDGING = re.compile(
+    r"bad payer|defaulter|delinquent|unreliable|suspicious|fraud|blame|fault of"
+    r"|wanbetal|slechte betaler|onbetrouwbaar|verdacht|nalatig|schuldig|in gebreke"
+    r"|mauvais payeur|défaillant|négligent|suspect|fautif|douteux|insolvable",
+    re.IGNORECASE,
+)
+
+features = pytest.mark.parametrize("feature", SHIPPED, ids=lambda feature: feature.name)
+
+
+def values_of(feature: Feature) -> list[float | str]:
+    """Values that the feature can take: zero, one, typical and extreme ones."""
+    if feature.unit == "category":
+        return ["recurring", "b2b"]
+    if feature.unit == "share":
+        return [0.0, 1 / 3, 1.0]
+    if feature.unit.startswith("weekday"):
+        return [float(day) for day in range(7)]
+    if feature.unit == "day of the month":
+        return [1.0, 2.0, 31.0]
+    signed = (
+        "log" in feature.unit
+        or "per day" in feature.unit
+        or "side" in feature.show
+        or "early" in feature.show
+    )
+    below = [-400.25, -1.0, -0.001] if signed and "log" not in feature.unit else [-2.5] if signed else []
+    above = [0.001, 3.0] if "log" in feature.unit else [0.001, 1.0, 1.5, 12.0, 1e6]
+    return [*below, 0.0, *above]
+
+
+# -- the shipped catalogue ---------------------------------------------------------------------------------
+
+
+def test_every_declared_family_but_other_has_features() -> None:
+    used = {feature.family for feature in SHIPPED}
+    assert used == set(files.shipped_families()) - {"other"}
+    assert len(SHIPPED) >= 40
+
+
+@features
+def test_a_feature_is_complete(feature: Feature) -> None:
+    assert feature.unit
+    assert feature.family in SHIPPED.to_dict()["families"]
+    assert feature.family in files.shipped_families(), "families.toml does not declare it"
+    assert set(LANGUAGES) <= set(feature.text)
+    assert feature.ground == "", "nothing that is for audit only is on by default"
+
+
+@pytest.mark.parametrize("family", files.shipped_families().values(), ids=lambda family: family.name)
+def test_a_family_has_a_label_and_a_missing_text_in_every_language(family: Family) -> None:
+    for language in LANGUAGES:
+        assert family.label[language]
+        assert family.missing[language]
+        assert not JUDGING.search(family.label[language] + family.missing[language])
+
+
+@features
+def test_the_last_part_of_a_name_is_the_window_of_its_definition(feature: Feature) -> None:
+    selections = [aggregate.selection for aggregate in feature.expression.aggregates]
+    window = feature.name.rsplit("_", 1)[1]
+    if window == "now":
+        assert all(selection.days is None and selection.last is None for selection in selections)
+    elif window == "all":
+        assert selections
+        assert all(selection.days is None for selection in selections)
+    elif window.startswith("last"):
+        own = int(window.removeprefix("last"))
+        assert own in {selection.last for selection in selections} or own == 1
+    else:
+        assert float(window.removesuffix("d")) in {
+            edge for selection in selections for edge in (selection.days, selection.until)
+        }
+
+
+@features
+def test_a_feature_reads_only_what_the_schema_has_and_what_was_true_in_the_past(feature: Feature) -> None:
+    for aggregate in feature.expression.aggregates:
+        assert aggregate.selection.table in {*TABLES, *STREAMS}
+    for table, column in feature.expression.columns():
+        if table == "invoice":
+            assert column in FIELDS
+        elif table in STREAMS:
+            assert column in STREAMS[table]
+        else:
+            assert column in TABLES[table].columns
+        assert table not in STATIC or column in STATIC[table], "today's value"
+
+
+def texts_compared(feature: Feature) -> Iterator[tuple[str, str, str]]:
+    for aggregate in feature.expression.aggregates:
+        for part in (aggregate.argument, aggregate.selection.where):
+            for node in walk(part) if part is not None else ():
+                match node:
+                    case Operation(operands=(Name(name=column), Literal(value=str(word)))):
+                        yield aggregate.selection.table, column, word
+
+
+def test_conditions_use_the_words_of_the_schema() -> None:
+    seen = [found for feature in SHIPPED for found in texts_compared(feature)]
+    assert ("returns", "cause", "funds") in seen
+    for table, column, word in seen:
+        known = STREAM_WORDS.get((table, column))
+        if known is None and table == "settlements":
+            known = TABLES["payments"].columns["method"].words
+        words = known or TABLES[table].columns[column].words
+        assert not words or word in words, f"{table}.{column} == {word!r}"
+
+
+@features
+def test_only_numbers_have_a_direction_and_texts_need_no_other_feature(feature: Feature) -> None:
+    assert feature.unit != "category" or feature.risk == "free"
+    for text in feature.text.values():
+        assert placeholders(text) == templates.placeholders(text) <= {"value", *feature.show}
+    used = set().union(*(placeholders(text) for text in feature.text.values())) - {"value"}
+    assert used == set(feature.show), "a placeholder that no text shows"
+    for text in feature.show.values():
+        assert set(re.findall(r"[a-z_]+", text)) <= {"value", "abs", "exp", "where"}
+
+
+@features
+def test_a_text_reads_well_at_every_value(feature: Feature) -> None:
+    for value in values_of(feature):
+        for language in TAGS:
+            said = reason_text(
+                feature, {feature.name: value}, language=language, families=SHIPPED.families, currency="EUR"
+            )
+            assert not re.search(r"[{}#]|\bnan\b|\binf\b|  ", said), said
+            assert said == said.strip()
+            assert not said.endswith("."), "a clause, not a sentence: reports join them"
+            assert not re.search(r"(?<!\w)-(?=\d)", said), f"a negative figure in words: {said}"
+            assert not JUDGING.search(said), said
+            assert not (language.startswith("fr") and re.search(r" [%;:!?€]", said)), (
+                "no-break space in French"
+            )
+
+
+@features
+def test_a_missing_value_gives_the_missing_text_of_the_family(feature: Feature) -> None:
+    for language in LANGUAGES:
+        said = reason_text(
+            feature, {feature.name: float("nan")}, language=language, families=SHIPPED.families
+        )
+        assert said == SHIPPED.families[feature.family].missing[language]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "language", "said"),
+    [
+        ("usage_spike_30d", 0.9163, "en", "usage over the last 30 days is 2.5 times what is usual"),
+        (
+            "usage_spike_30d",
+            0.9163,
+            "nl",
+            "het verbruik van de laatste 30 dagen is 2,5 keer het gebruikelijke verbruik",
+        ),
+        (
+            "usage_spike_30d",
+            0.9163,
+            "fr",
+            "la consommation des 30 derniers jours est de 2,5 fois le niveau habituel",
+        ),
+        (
+            "payment_change_last3",
+            -2.3,
+            "en",
+            "the last 3 payments came on average 2.3 days earlier than those before",
+        ),
+        (
+            "payment_change_last3",
+            4.0,
+            "nl",
+            "de laatste 3 betalingen kwamen gemiddeld 4,0 dagen later binnen dan die daarvoor",
+        ),
+        (
+            "days_beyond_terms_mean_365d",
+            -3.0,
+            "fr",
+            "les factures payées au cours des 12 derniers mois ont été réglées"
+            " en moyenne 3,0 jours avant l'échéance",
+        ),
+        ("days_beyond_terms_last1", 0.0, "nl", "de laatst betaalde factuur is op de vervaldag voldaan"),
+        ("days_beyond_terms_last1", 1.0, "en", "the invoice paid last was settled 1 day after the due date"),
+        (
+            "returns_funds_count_365d",
+            0.0,
+            "en",
+            "in the last 12 months no collection came back for lack of funds",
+        ),
+        (
+            "returns_funds_count_365d",
+            2.0,
+            "nl",
+            "in de laatste 12 maanden zijn 2 afschrijvingen teruggekomen wegens onvoldoende saldo",
+        ),
+        ("due_weekday_now", 4.0, "fr", "l'échéance tombe un vendredi"),
+        (
+            "mandate_ended_count_180d",
+            1.0,
+            "nl-BE",
+            "in de laatste 180 dagen is 1 domiciliëring stopgezet",
+        ),
+        ("invoice_lead_now", -2.0, "nl", "de vervaldag was 2 dagen geleden"),
+        ("region_unemployment_now", 5.64, "en", "unemployment in the customer's region is 5.6%"),
+    ],
+)
+def test_sentences_an_analyst_reads(name: str, value: float, language: str, said: str) -> None:
+    assert reason_text(SHIPPED[name], {name: value}, language=language, families=SHIPPED.families) == said
+
+
+def test_the_share_said_to_hold_where_nothing_is_known_is_the_one_computed() -> None:
+    for name in ("late_share_all", "days_beyond_terms_over5_share_all"):
+        prior = eval(re.sub(r"(sum|count)\((?:[^()])*\)", "0", SHIPPED[name].value))
+        assert f"{prior:.0%} where nothing is known yet" in SHIPPED[name].text["en"]
+
+
+# -- where it is found -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def fresh() -> Iterator[None]:
+    files.shipped_families.cache_clear()
+    yield
+    files.shipped_families.cache_clear()
+
+
+@pytest.mark.usefixtures("fresh")
+def test_the_packaged_folder_comes_first_and_the_checkout_second(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, checkout: Path
+) -> None:
+    packaged = tmp_path / "_catalogue"
+    monkeypatch.setattr(files, "_packaged_folder", lambda: packaged)
+    assert FeatureSet.default() == FeatureSet.from_toml(checkout / "features")
+    shutil.copytree(checkout / "features", packaged)
+    (packaged / "usage.toml").unlink()
+    assert "usage_spike_30d" not in FeatureSet.default()
+
+
+@pytest.mark.usefixtures("fresh")
+def test_the_package_alone_is_enough(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, checkout: Path) -> None:
+    shutil.copytree(checkout / "features", tmp_path / "_catalogue")
+    monkeypatch.setattr(files, "_packaged_folder", lambda: tmp_path / "_catalogue")
+    monkeypatch.setattr(files, "_checkout_folder", lambda: tmp_path / "absent")
+    assert FeatureSet.default() == SHIPPED
+
+
+@pytest.mark.usefixtures("fresh")
+def test_without_a_catalogue_the_error_says_so_and_own_features_still_work(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(files, "_packaged_folder", lambda: tmp_path / "a")
+    monkeypatch.setattr(files, "_checkout_folder", lambda: tmp_path / "b")
+    with pytest.raises(FeatureError, match="F208"):
+        FeatureSet.default()
+    own = FeatureSet([Feature("payments_count_90d", "count(payments, days=90)", family="history")])
+    assert own.families["history"].label["en"] == "history"
