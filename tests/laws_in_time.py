@@ -154,6 +154,8 @@ def later_facts_change_nothing(raw: Raw, as_of: int, *, seed: int = 0, how: tupl
     """Removing or changing what was not known before ``as_of`` changes no feature, observation or book entry as of then."""
     full = raw.ledger()
     obs = observed(full, as_of)
+    if obs.duplicated(["obligation_id", "as_of", "how"]).any():
+        raise AssertionError("an obligation is observed twice at one moment")
     x, then = matrix(raw, full, obs), books(full, as_of)
     others = {
         "cut": lambda: cut(raw, as_of).ledger(),

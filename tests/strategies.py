@@ -436,7 +436,7 @@ class _Maker:
     def frames(self) -> dict[str, pd.DataFrame]:
         frames = {}
         for name, rows in self.rows.items():
-            if not rows and name not in ("invoices", "payments"):
+            if not rows and name not in _EMPTY:
                 continue
             self.rng.shuffle(rows)
             frame = pd.DataFrame(rows, columns=None if rows else list(_EMPTY[name]))
@@ -453,6 +453,7 @@ class _Maker:
 _EMPTY = {
     "invoices": ("invoice_id", "customer_id", "issued_on", "due_on", "amount"),
     "payments": ("payment_id", "customer_id", "paid_on", "amount"),
+    "visits": ("customer_id", "seen_on", "pages", "topic"),
 }
 
 

@@ -1,141 +1,21 @@
-"""What a policy file may hold, and what it may never say. Reading gathers every fault before it refuses."""
+"""Reading a policy file: every fault is gathered before it is refused, and some things no file may say."""
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from collections.abc import Callable, Iterator, Mapping
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
+from earlywarn.actions.parts import Rules, conditions
 from earlywarn.actions.words import DIRECT_DEBIT_ANGLES, GATES, HISTORIES, REQUIRED_HOLDS, SIGNALS
 from earlywarn.errors import FeatureError, PolicyError, suggest
 from earlywarn.features.expression import parse_condition
 from earlywarn.tables.schema import TABLES
 
-__all__ = ["Action", "Angle", "Cap", "Rules", "read_rules"]
-
-Share = Annotated[float, Field(ge=0, le=1)]
-Amount = Annotated[float, Field(ge=0)]
-Days = Annotated[int, Field(ge=0)]
-Words = Annotated[tuple[str, ...], Field(strict=False)]
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
-
-
-class Bands(_Part):
-    """p_late from which a risk is medium, and high."""
-
-    medium: Share
-    high: Share
-
-
-class Thresholds(_Part):
-    """Single numbers, see the comments of the shipped policy."""
-
-    grace_days: Days = 3
-    arrears_amount: Amount = 1.0
-    mandatory_hours: Days = 48
-    transit_days: Days = 21
-
-
-class Cap(_Part):
-    """At most so many outbound contacts in so many days."""
-
-    days: Annotated[int, Field(ge=1)]
-    most: Days
-
-
-class MayStill(_Part):
-    """What may go out although something is overdue."""
-
-    action: str
-    signal: Literal["usage_or_bill"]
-    angles: Words
-
-
-class Gate(_Part):
-    """Where a stopped debtor goes, and which holds stop."""
-
-    route: str
-    holds: Words = ()
-    role: str | None = None
-    may_still: MayStill | None = None
-
-
-class Signal(_Part):
-    """When a signal holds, whether p_late must reach the action's p_min too, and the money at stake."""
-
-    when: str
-    needs_p: bool
-    at_stake: str | None = None
-
-
-class Choice(_Part):
-    """One action that a cell allows."""
-
-    angle: str
-    at_stake_min: Amount = 0.0
-
-
-class Action(_Part):
-    """One action: who does it, how, within which limit, and from what risk and amount on."""
-
-    role: Literal["customer_service", "care_agent", "account_manager"] = "customer_service"
-    channels: Words = ()
-    limit: str | None = None
-    p_min: Share = 0.0
-    amount_min: Amount = 0.0
-    lead_min_days: Days = 1
-    lead_max_days: Days = 35
-    valid_days: Annotated[int, Field(ge=1)] = 3
-    automatic: bool = False
-
-
-class Angle(_Part):
-    """What a contact is about."""
-
-    tone: str
-    asks_for_payment: bool = False
-    commercial: bool = False
-    with_direct_debit: str | None = None
-
-
-class Channel(_Part):
-    """What a channel needs."""
-
-    lead_days: Days = 0
-    opt_in: bool = False
-
-
-@dataclass(frozen=True)
-class Rules:
-    """The content of a policy file, checked; one field for each of its top-level keys."""
-
-    format: Literal[1]
-    name: Annotated[str, Field(pattern=r"^[\w.@-]{1,60}$")]
-    ladder: Words
-    limits: Words
-    purposes: Annotated[tuple[Literal["service_predue", "reminder"], ...], Field(strict=False)]
-    bands: Bands
-    thresholds: Thresholds
-    contact_caps: Annotated[tuple[Cap, ...], Field(strict=False)]
-    gates: dict[str, Gate]
-    history: dict[str, str]
-    if_late: dict[str, Literal["soft", "standard", "human"]]
-    signals: dict[str, Signal]
-    cells: dict[str, dict[str, dict[str, Choice]]]
-    actions: dict[str, Action]
-    angles: dict[str, Angle]
-    channels: dict[str, Channel]
-
-    def conditions(self) -> dict[str, str]:
-        """Every expression of the policy by the key where it stands."""
-        return dict(_conditions(self.history, self.signals))
+__all__ = ["read_rules"]
 
 
 def read_rules(text: str) -> Rules:
@@ -205,20 +85,22 @@ def _keys(kind: Any, steps: tuple[Any, ...]) -> list[str]:
             while get_origin(kind) is Annotated:
                 kind = get_args(kind)[0]
             kind = get_args(kind)[1] if get_origin(kind) is dict else get_args(kind)[0]
-    known = [kind, *get_args(kind)]
-    return [key for part in known if isinstance(part, type) and issubclass(part, BaseModel) for key in part.model_fields]
+    models = [
+        part for part in (kind, *get_args(kind)) if isinstance(part, type) and issubclass(part, BaseModel)
+    ]
+    return [key for model in models for key in model.model_fields]
 
 
-def _conditions(history: Mapping[str, str], signals: Mapping[str, Signal]) -> Iterator[tuple[str, str]]:
-    yield from ((f"history.{name}", text) for name, text in history.items())
-    for name, signal in signals.items():
-        yield f"signals.{name}.when", signal.when
-        if signal.at_stake is not None:
-            yield f"signals.{name}.at_stake", signal.at_stake
+def _check_history(parts: Mapping[str, Any]) -> Iterator[str]:
+    yield from _unreadable(conditions(parts["history"], {}))
 
 
-def _check_expressions(parts: Mapping[str, Any]) -> Iterator[str]:
-    for where, text in _conditions(parts["history"], parts["signals"]):
+def _check_signals(parts: Mapping[str, Any]) -> Iterator[str]:
+    yield from _unreadable(conditions({}, parts["signals"]))
+
+
+def _unreadable(texts: Iterator[tuple[str, str]]) -> Iterator[str]:
+    for where, text in texts:
         try:
             parse_condition(text)
         except FeatureError as error:
@@ -237,7 +119,8 @@ def _check_closed_lists(parts: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _same_names(where: str, found: Mapping[str, Any], wanted: tuple[str, ...]) -> Iterator[str]:
-    yield from (f"{where}.{name}: unknown key, {suggest(name, wanted)}" for name in found if name not in wanted)
+    strange = [name for name in found if name not in wanted]
+    yield from (f"{where}.{name}: unknown key, {suggest(name, wanted)}" for name in strange)
     yield from (f"{where}.{name}: missing" for name in wanted if name not in found)
 
 
@@ -251,14 +134,16 @@ def _check_gates(parts: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _check_cells(parts: Mapping[str, Any]) -> Iterator[str]:
+    if parts["cells"].get("never_late", {}).get("none"):
+        yield "cells.never_late.none: who is never late is left in peace without a signal; write {}"
     for history, row in parts["cells"].items():
         for signal, cell in row.items():
-            where = f"cells.{history}.{signal}"
-            if history == "never_late" and signal == "none" and cell:
-                yield f"{where}: a customer who is never late is left in peace without a signal; write {{}}"
             for action, choice in cell.items():
-                yield from _known(f"{where}: action", action, parts["actions"])
-                yield from _known(f"{where}.{action}.angle", choice.angle, parts["angles"])
+                where = f"cells.{history}.{signal}.{action}"
+                if "actions" in parts:
+                    yield from _known(f"{where}: action", action, parts["actions"])
+                if "angles" in parts:
+                    yield from _known(f"{where}.angle", choice.angle, parts["angles"])
 
 
 def _check_actions(parts: Mapping[str, Any]) -> Iterator[str]:
@@ -277,7 +162,8 @@ def _check_angles(parts: Mapping[str, Any]) -> Iterator[str]:
     for name, angle in parts["angles"].items():
         target = angle.with_direct_debit or name
         if target not in DIRECT_DEBIT_ANGLES:
-            yield f"angles.{name}.with_direct_debit: {target!r} is not one of {', '.join(DIRECT_DEBIT_ANGLES)}"
+            allowed = ", ".join(DIRECT_DEBIT_ANGLES)
+            yield f"angles.{name}.with_direct_debit: {target!r} is not one of {allowed}"
         elif target not in parts["angles"]:
             yield f"angles.{name}.with_direct_debit: {target!r} is not declared"
         elif parts["angles"][target].asks_for_payment:
@@ -308,11 +194,14 @@ def _known(where: str, name: str, known: Any) -> Iterator[str]:
         yield f"{where} {name!r} is not declared, {suggest(name, known)}"
 
 
-_CHECKS = (
-    ({"history", "signals"}, _check_expressions),
+_Check = Callable[[Mapping[str, Any]], Iterator[str]]
+#: What each check needs to have been read, and the check.
+_CHECKS: tuple[tuple[set[str], _Check], ...] = (
+    ({"history"}, _check_history),
+    ({"signals"}, _check_signals),
     (set(), _check_closed_lists),
     ({"gates"}, _check_gates),
-    ({"cells", "actions", "angles"}, _check_cells),
+    ({"cells"}, _check_cells),
     ({"ladder", "actions", "limits", "channels"}, _check_actions),
     ({"angles"}, _check_angles),
     ({"gates", "actions", "angles"}, _check_may_still),

@@ -1,4 +1,4 @@
-"""The closed words of the room, and what no policy may change: the order of the gates, and whom they protect."""
+"""The closed words of the room, and what no policy may change: the gates, their order, whom they protect."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ __all__ = ["DIRECT_DEBIT_ANGLES", "GATES", "HISTORIES", "PERSON", "REQUIRED_HOLD
 
 #: In this order; the first that matches wins. "protected" lets through, to a trained human.
 GATES = (
-    "deceased", "representative", "statutory_debt", "debt_counselling", "no_profiling", "do_not_contact", "dispute",
-    "overdue", "in_transit", "collecting", "arrangement", "credit_balance", "prepaid", "mandatory_notice", "protected",
+    "deceased", "representative", "statutory_debt", "debt_counselling", "no_profiling", "do_not_contact",
+    "dispute", "overdue", "in_transit", "collecting", "arrangement", "credit_balance", "prepaid",
+    "mandatory_notice", "protected",
 )  # fmt: skip
 
 #: Holds that a policy may not take away from a gate.

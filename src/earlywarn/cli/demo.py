@@ -162,7 +162,7 @@ def worklist(ledger: Ledger, scorer: Scorer, asked: argparse.Namespace) -> list[
         show_reasons(row, own)
     heading("5  What to do")
     say(f"capacity: {', '.join(f'{name} {count}' for name, count in CAPACITY.items())}")
-    show_plan(plan, top=6)
+    show_plan(plan, top=3)
     return _write(asked.out, ledger, scorer, scores, plan, reasons)
 
 

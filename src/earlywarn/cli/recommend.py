@@ -63,12 +63,12 @@ def run(asked: argparse.Namespace) -> int:
     return 0
 
 
-def show_plan(plan: Any, top: int = 12) -> None:
-    """Print what a plan holds and its first rows."""
+def show_plan(plan: Any, top: int = 6) -> None:
+    """Print what a plan holds, and of each action the rows with the highest risk."""
     heading(f"plan: {len(plan):,} debtors")
     say(table(plan.groupby(["action", "exclusion"], dropna=False).size().rename("debtors").reset_index()))
-    acting = plan[plan["exclusion"].isna()]
-    for row in acting.head(top).itertuples():
+    acting = plan[plan["exclusion"].isna()].sort_values(["action", "p_late"], ascending=False, kind="stable")
+    for row in acting.groupby("action", sort=False).head(top).itertuples():
         say(
             "",
             f"{row.customer_id}: {row.action} by {row.channel}, {row.angle} ({row.role}), late risk {row.p_late:.0%}",

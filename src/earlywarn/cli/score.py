@@ -40,7 +40,7 @@ def run(asked: argparse.Namespace) -> int:
     ledger, scorer = ledger_from(asked), Scorer.load(asked.model)
     with progress("scoring") as report:
         scores = scorer.score(ledger, asked.as_of, asked.horizon, progress=report)
-    heading(f"{len(scores):,} obligations at {scores.attrs['as_of']:%Y-%m-%d}")
+    heading(f"{len(scores):,} obligations at {scores.attrs['as_of'][:10]}")
     counted = scores.groupby("status").size().rename("rows").reset_index()
     say(table(counted))
     if asked.out:

@@ -246,11 +246,9 @@ class _Engine:
         """Whose facts each observation looks at: the customer's, or those of the customer's region."""
         if timeline.facts.entity == "customer":
             return self.owner
-        customers = self.ledger.facts("customers")
-        group = self.context.group_of("region", self.owner, self.as_of)
-        labels = customers.text("region").labels
-        nearest = {code: _nearest_region(label, self.ledger.regions) for code, label in enumerate(labels)}
-        return np.array([nearest.get(code, -1) for code in group.tolist()], dtype=np.int64)
+        group = self.context.group_of("region", self.owner, self.as_of, self.as_of)
+        labels = self.ledger.facts("customers").text("region").labels
+        return _nearest_regions(labels, group, self.as_of, self.ledger.regions, timeline.facts)
 
     def over_own_facts(self, selection: Selection, group: list[Aggregate]) -> None:
         """Aggregates of one selection, over the facts of each observation's own entity."""
@@ -275,20 +273,22 @@ class _Engine:
         selection = aggregate.selection
         timeline = self.timeline(selection.table)
         reader = _Reader(self, timeline)
-        values, known = reader.reduced(aggregate)
-        group = self.context.group_of(selection.of, self.owner, self.as_of)
+        facts = timeline.facts
+        group = self.context.group_of(selection.of, self.owner, self.as_of, self.as_of)
         day = self.as_of // US_PER_DAY
-        sums = self.context.sums(aggregate, timeline.facts, values, known, group, day)
+
+        def value_at(fact: Rows, as_of: Rows) -> Values:
+            return reader.part(aggregate, fact, as_of)
+
+        def same_group(fact: Rows, observation: Rows) -> npt.NDArray[np.bool_]:
+            known_before = day[observation] * US_PER_DAY
+            of_fact = self.context.group_of(selection.of, facts.owner[fact], facts.happened_at[fact], known_before)
+            return np.asarray(of_fact == group[observation])
+
+        late = [facts.cell_known[name] for name in language.columns_of(aggregate) if name in facts.cell_known]
+        sums = self.context.sums(aggregate, facts, value_at, late, group, day)
         if selection.leave_out and (group >= 0).any():
-            of_fact = self.context.group_of(selection.of, timeline.facts.owner, timeline.facts.happened_at)
-            sums = sums - own_sums(
-                timeline,
-                lambda fact: values[fact],
-                replace(aggregate, selection=replace(selection, where=None)),
-                lambda fact, observation: of_fact[fact] == group[observation],
-                self.owner,
-                day,
-            )
+            sums = sums - own_sums(timeline, value_at, replace(selection, where=None), same_group, self.owner, day)
         return np.where(group >= 0, group_values(aggregate.function, sums), np.nan)
 
 
@@ -363,21 +363,16 @@ class _Reader:
         missing = np.isnan(values)
         return (seen if keep_missing or not missing.any() else seen.keep(~missing)), labels
 
-    def reduced(self, aggregate: Aggregate) -> tuple[Values, Rows]:
-        """Argument of every fact (NaN where the condition fails) and when all cells it reads were known."""
-        every = np.arange(len(self.facts))
-        late = np.full(len(every), np.iinfo(np.int64).max)
-        values = np.ones(len(every))
+    def part(self, aggregate: Aggregate, fact: Rows, as_of: Rows) -> Values:
+        """Argument at (fact, as_of) pairs, 1 for a count; NaN where it is missing or the condition does not hold."""
+        values = np.ones(len(fact))
         if aggregate.argument is not None:
-            found = self.evaluated(aggregate.argument, every, late)
+            found = self.evaluated(aggregate.argument, fact, as_of)
             values = np.where(found.missing(), np.nan, 1.0) if isinstance(found, Codes) else np.array(found)
         if aggregate.selection.where is not None:
-            holds = self.evaluated(aggregate.selection.where, every, late)
+            holds = self.evaluated(aggregate.selection.where, fact, as_of)
             values = np.where(holds == 1.0, values, np.nan)  # type: ignore[comparison-overlap]
-        known = self.facts.known_at
-        for name in language.columns_of(aggregate):
-            known = np.maximum(known, self.facts.cell_known.get(name, known))
-        return values, known
+        return values
 
 
 def _codes(text: Text) -> Codes:
@@ -392,9 +387,17 @@ def _joined(pieces: list[Column]) -> Column:
     return np.concatenate(numbers) if numbers else np.empty(0)
 
 
-def _nearest_region(label: str, known: tuple[str, ...]) -> int:
-    """The region itself, else the closest one above it in a hierarchy of codes such as NUTS."""
-    for length in range(len(label), 1, -1):
-        if label[:length] in known:
-            return known.index(label[:length])
-    return -1
+def _nearest_regions(labels: tuple[str, ...], group: Rows, as_of: Rows, regions: tuple[str, ...], facts: Facts) -> Rows:
+    """The region itself, else the closest one above it (in codes such as NUTS) of which something was known."""
+    known: dict[str, int] = {}
+    for owner, moment in zip(facts.owner.tolist(), facts.known_at.tolist(), strict=True):
+        known[regions[owner]] = min(known.get(regions[owner], moment), moment)
+    place = {label: code for code, label in enumerate(regions)}
+    nearest = np.full(len(group), -1, dtype=np.int64)
+    for code in np.unique(group[group >= 0]).tolist():
+        label = labels[code]
+        for length in range(2, len(label) + 1):
+            higher = label[:length]
+            if higher in known:
+                nearest[(group == code) & (known[higher] < as_of)] = place[higher]
+    return nearest

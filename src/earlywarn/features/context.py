@@ -1,18 +1,19 @@
 """What crosses customers: daily reductions per region, segment and portfolio.
 
 Other-entity aggregates read (count, sum, sum of squares) per group, day of happening and day of knowing,
-in memory as everywhere else; a fact belongs to the group its customer was in when it happened.
+in memory as everywhere else; a fact belongs to the group its customer was in when it happened. What a fact
+says and where it belongs can become known in steps; each step takes out what was counted before it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from earlywarn.dates import FOREVER, US_PER_DAY
+from earlywarn.dates import FOREVER, US_PER_DAY, visible
 from earlywarn.errors import FeatureError
 from earlywarn.features.expression import DEFAULT_DAYS, Aggregate, Selection
 from earlywarn.features.windows import Timeline, choose
@@ -23,6 +24,8 @@ __all__ = ["GROUPS", "GROUP_AGGREGATES", "Context", "group_values"]
 
 Rows = npt.NDArray[np.int64]
 Values = npt.NDArray[np.float64]
+#: Values of facts, by place and by the moment before which they must be known.
+ValueAt = Callable[[Rows, Rows], Values]
 #: Entities that a group aggregate may be taken of, and the column of customers that says the group.
 GROUPS = {"region": "region", "segment": "segment", "portfolio": None}
 GROUP_AGGREGATES = ("count", "sum", "mean", "share", "std")
@@ -52,31 +55,34 @@ class Context:
         self._groups = {entity: _Membership(ledger, column) for entity, column in GROUPS.items()}
         self._reduced: dict[tuple[object, ...], _Reduced] = {}
 
-    def group_of(self, entity: str, owner: Rows, at: Rows) -> Rows:
-        """Group of each customer at a moment; -1 where it is not known.
+    def group_of(self, entity: str, owner: Rows, at: Rows, known_before: Rows) -> Rows:
+        """Group of each customer at a moment, as it was known before another; -1 where it was not.
 
         Parameters
         ----------
         entity : {"region", "segment", "portfolio"}
         owner : ndarray of int64, shape (n,)
-        at : ndarray of int64, shape (n,), microseconds
+        at, known_before : ndarray of int64, shape (n,), microseconds
 
         Returns
         -------
         ndarray of int64, shape (n,)
         """
-        return self._groups[entity].at(owner, at)
+        return self._groups[entity].at(owner, at, known_before)
 
-    def sums(self, aggregate: Aggregate, facts: Facts, values: Values, known: Rows, group: Rows, day: Rows) -> Values:
+    def sums(
+        self, aggregate: Aggregate, facts: Facts, value_at: ValueAt, late: Iterable[Rows], group: Rows, day: Rows
+    ) -> Values:
         """Count, sum and sum of squares per (group, day), over facts known before that day.
 
         Parameters
         ----------
         aggregate : Aggregate
         facts : Facts, n_facts
-        values : ndarray of float64, shape (n_facts,)
-            NaN where a fact does not take part.
-        known : ndarray of int64, shape (n_facts,), microseconds
+        value_at : callable
+            Values of facts (places, moments) as known before each moment; NaN where one takes no part.
+        late : iterable of ndarray of int64, shape (n_facts,), microseconds
+            When cells that the aggregate reads were filled in.
         group, day : ndarray of int64, shape (n,)
 
         Returns
@@ -86,45 +92,81 @@ class Context:
         selection = aggregate.selection
         key = (selection.table, aggregate.argument, selection.where, selection.of)
         if key not in self._reduced:
-            of_fact = self.group_of(selection.of, facts.owner, facts.happened_at)
-            self._reduced[key] = _reduce(facts, values, known, of_fact)
+            membership = self._groups[selection.of]
+            fact, since, until = _steps(facts, [*late], membership)
+            of_fact = membership.at(facts.owner[fact], facts.happened_at[fact], since + 1)
+            self._reduced[key] = _reduce(facts.happened_at[fact], value_at(fact, since + 1), of_fact, since, until)
         return _window_sums(self._reduced[key], selection, group, day)
 
 
 class _Membership:
-    """Which group each customer was in, and from when."""
+    """Which group each customer was in, from when, and since when that is known."""
 
     def __init__(self, ledger: Ledger, column: str | None) -> None:
         self.single = column is None
         if column is None:
             return
         customers = ledger.facts("customers")
-        order = np.lexsort((customers.known_at, customers.happened_at, customers.owner))
-        self.owner = customers.owner[order]
-        self.start = customers.happened_at[order]
-        self.code = customers.text(column).codes[order]
+        rows = customers.take(np.lexsort((customers.known_at, customers.happened_at, customers.owner)))
+        self.owner, self.start = rows.owner, rows.happened_at
+        self.known, self.until = rows.known_at, rows.known_until
+        self.code = rows.text(column).codes
         self.moments = np.unique(self.start)
         self.key = self.owner * (len(self.moments) + 1) + np.searchsorted(self.moments, self.start)
 
-    def at(self, owner: Rows, moment: Rows) -> Rows:
+    def at(self, owner: Rows, moment: Rows, known_before: Rows) -> Rows:
+        """Group of the newest row that holds at ``moment`` among those that are known by then."""
         if self.single:
             return np.where(owner >= 0, 0, -1)
         if not len(self.owner):
             return np.full(len(owner), -1, dtype=np.int64)
         rank = np.searchsorted(self.moments, moment, side="right")
         place = np.searchsorted(self.key, owner * (len(self.moments) + 1) + rank, side="left") - 1
-        found = (place >= 0) & (self.owner[np.maximum(place, 0)] == owner) & (owner >= 0)
-        return np.where(found, self.code[np.maximum(place, 0)], -1)
+        group = np.full(len(owner), -1, dtype=np.int64)
+        left = np.arange(len(owner))
+        while len(left):
+            left = left[(place[left] >= 0) & (owner[left] >= 0) & (self.owner[np.maximum(place[left], 0)] == owner[left])]
+            row = place[left]
+            seen = visible(self.known[row], self.until[row], known_before[left])
+            group[left[seen]] = self.code[row[seen]]
+            left = left[~seen]
+            place[left] -= 1
+        return group
+
+    def news(self, owner: Rows) -> tuple[Rows, Rows]:
+        """(place in ``owner``, moment) of everything that became known about these customers' groups."""
+        if self.single or not len(self.owner):
+            return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+        whose, when = np.concatenate([self.owner, self.owner]), np.concatenate([self.known, self.until])
+        pairs = np.unique(np.stack([whose, when])[:, (when > -FOREVER) & (when < FOREVER)], axis=1)
+        low, high = (np.searchsorted(pairs[0], owner, side=side) for side in ("left", "right"))
+        length = high - low
+        within = np.arange(length.sum()) - np.repeat(np.cumsum(length) - length, length)
+        return np.repeat(np.arange(len(owner)), length), pairs[1][np.repeat(low, length) + within]
 
 
-def _reduce(facts: Facts, values: Values, known: Rows, group: Rows) -> _Reduced:
-    """Sum facts by (group, happened day, known day); a replaced version is taken out again from its end."""
-    rows = np.flatnonzero(~np.isnan(values) & (group >= 0) & (known < FOREVER) & (facts.happened_at > -FOREVER))
-    gone = rows[facts.known_until[rows] < FOREVER]
+def _steps(facts: Facts, late: list[Rows], membership: _Membership) -> tuple[Rows, Rows, Rows]:
+    """(fact, since, until): the periods of knowing in which a fact says the same and belongs to the same group."""
+    every = np.arange(len(facts))
+    news = [(every, facts.known_at), *((every, cells) for cells in late), membership.news(facts.owner)]
+    fact, since = np.concatenate([place for place, _ in news]), np.concatenate([when for _, when in news])
+    since = np.maximum(since, facts.known_at[fact])
+    pairs = np.unique(np.stack([fact, since])[:, since < facts.known_until[fact]], axis=1)
+    fact, since = pairs
+    until = facts.known_until[fact]
+    again = fact[1:] == fact[:-1]
+    until[:-1][again] = since[1:][again]
+    return fact, since, until
+
+
+def _reduce(happened: Rows, values: Values, group: Rows, since: Rows, until: Rows) -> _Reduced:
+    """Sum facts by (group, happened day, known day); each is taken out again from the end of its period."""
+    rows = np.flatnonzero(~np.isnan(values) & (group >= 0) & (since < FOREVER) & (happened > -FOREVER))
+    gone = rows[until[rows] < FOREVER]
     at = np.concatenate([rows, gone])
     sign = np.concatenate([np.ones(len(rows)), -np.ones(len(gone))])
-    seen = np.concatenate([known[rows], np.maximum(facts.known_until[gone], known[gone])]) // US_PER_DAY
-    day = facts.happened_at[at] // US_PER_DAY
+    seen = np.concatenate([since[rows], until[gone]]) // US_PER_DAY
+    day = happened[at] // US_PER_DAY
     x = values[at]
     parts = np.stack([sign, sign * x, sign * x * x], axis=1)
     triples, inverse = np.unique(np.stack([group[at], day, seen], axis=1), axis=0, return_inverse=True)
@@ -183,8 +225,8 @@ def group_values(function: str, sums: Values) -> Values:
 
 def own_sums(
     timeline: Timeline,
-    values: Callable[[Rows], Values],
-    aggregate: Aggregate,
+    value_at: ValueAt,
+    selection: Selection,
     same_group: Callable[[Rows, Rows], npt.NDArray[np.bool_]],
     owner: Rows,
     day: Rows,
@@ -194,9 +236,10 @@ def own_sums(
     Parameters
     ----------
     timeline : Timeline
-    values : callable
-        Values of facts (NaN: takes no part), by place in the timeline.
-    aggregate : Aggregate
+    value_at : callable
+        Values of facts (places, moments) as known before each moment; NaN where one takes no part.
+    selection : Selection
+        Its window; the condition is part of ``value_at``.
     same_group : callable
         Whether a fact (place) belongs to the group of an observation (number).
     owner, day : ndarray of int64, shape (n,)
@@ -206,9 +249,10 @@ def own_sums(
     ndarray of float64, shape (n, 3)
     """
     result = np.zeros((len(owner), 3))
-    for chosen in choose(timeline, aggregate.selection, owner, day * US_PER_DAY):
-        x = values(chosen.fact)
+    as_of = day * US_PER_DAY
+    for chosen in choose(timeline, selection, owner, as_of):
         observation = chosen.observation + chosen.first
+        x = value_at(chosen.fact, as_of[observation])
         part = ~np.isnan(x) & same_group(chosen.fact, observation)
         for column, weight in enumerate((np.ones(len(x)), x, x * x)):
             sums = np.bincount(chosen.observation[part], weights=weight[part], minlength=chosen.count)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from earlywarn.dates import FOREVER, NAT, US_PER_DAY, day_end
 from earlywarn.outcomes.versions import Obligations, joined, replaced
@@ -42,7 +41,7 @@ def apply_arrangements(ledger: Ledger, base: Obligations) -> Obligations:
             moved = np.full(len(after.number), new_due, dtype=np.int64)
             after = replaced(after, due_at=moved, known_at=np.maximum(after.known_at, at))
         else:  # a plan that ended unpaid gives the bill back
-            after = replaced(after, known_at=np.maximum(after.known_at, ends[row]))
+            after = replaced(after, known_at=np.maximum(after.known_at, max(at, int(ends[row]))))
         base = joined([base, after])
         base = base.take(np.flatnonzero(base.known_at < base.known_until))
     return base
@@ -56,7 +55,8 @@ def _takes_effect(ledger: Ledger, row: int) -> tuple[int, int]:
     if not own.any():
         return int(arrangements.known_at[row]), NAT
     at = max(int(arrangements.known_at[row]), int(instalments.known_at[own].min()))
-    return at, int(instalments.happened_at[own & (instalments.known_at <= at)].min())
+    in_force = own & (instalments.known_at <= at) & (instalments.known_until > at)
+    return at, int(instalments.happened_at[in_force].min())
 
 
 def _ends(arrangements: Facts) -> Rows:
@@ -85,61 +85,59 @@ def covered_debts(ledger: Ledger, base: Obligations) -> dict[int, list[int]]:
 
 def instalment_versions(ledger: Ledger) -> Obligations:
     """Instalments of arrangements: open until the money received since covers them, oldest first."""
-    instalments, arrangements = ledger.facts("instalments"), ledger.facts("arrangements")
+    arrangements = ledger.facts("arrangements")
+    plan_ids = ledger.facts("instalments").text("arrangement_id")
+    names: dict[str, int] = {}
     kept: list[tuple[int, ...]] = []
-    names: list[str] = []
-    if len(instalments):
+    if len(plan_ids.codes):
         paid = Received(ledger)
         covers = covered_debts(ledger, invoice_base(ledger))
         labels = arrangements.text("arrangement_id").values()
         in_parts = ~arrangements.text("kind").is_word("postponement")
-        owner_row = {label: row for row, label in enumerate(labels) if in_parts[row]}
         ends = _ends(arrangements)
-        groups = pd.Series(range(len(instalments))).groupby(instalments.text("arrangement_id").values()).indices
-        amounts = np.asarray(instalments.numbers("amount", NAT), dtype=np.int64)
-        for label, members in sorted(groups.items()):
-            if label not in owner_row:
-                continue
-            row = owner_row[label]
-            since = int(arrangements.known_at[row])
-            received = paid.since(covers.get(row, []), since)
-            need = 0
-            for i in sorted(members, key=lambda i: (instalments.happened_at[i], i)):
-                number = len(names)
-                names.append(f"instalment:{label}:{instalments.numbers('number')[i]:g}")
-                kept.extend(
-                    _instalment_states(
-                        number, int(i), int(arrangements.owner[row]), int(instalments.happened_at[i]),
-                        max(since, int(instalments.known_at[i])), int(ends[row]), int(amounts[i]), need, received,
-                    )
-                )  # fmt: skip
-                need += int(amounts[i])
+        first = {label: int(arrangements.known_at[labels == label].min()) for label in plan_ids.labels if label in labels}
+        for row in np.lexsort((arrangements.known_at, labels.astype(str))):
+            if in_parts[row] and labels[row] in first:
+                members = np.flatnonzero(plan_ids.is_word(labels[row]))
+                period = int(arrangements.known_at[row]), int(ends[row])
+                received = paid.since(covers.get(int(row), []), first[labels[row]])
+                kept += _instalment_states(ledger, members, period, received, names)
     columns = np.array(kept, dtype=np.int64).reshape(-1, 8).T
     numbers, plan, owner, due, known, until, open_, amount = columns
     return Obligations(
-        number=numbers, ids=np.array(names, dtype=object), debt=np.full(len(numbers), -1), plan=plan, owner=owner, due_at=due,
-        known_at=known, known_until=until, open=open_, amount=amount, collected=np.zeros(len(numbers), dtype=np.int64),
+        number=numbers, ids=np.array(list(names), dtype=object), debt=np.full(len(numbers), -1), plan=plan,
+        owner=owner, due_at=due, known_at=known, known_until=until, open=open_, amount=amount,
+        collected=np.zeros(len(numbers), dtype=np.int64),
     )  # fmt: skip
 
 
 def _instalment_states(
-    number: int, row: int, owner: int, due: int, known: int, until: int, amount: int, need: int,
-    received: list[tuple[int, int, int]],
-) -> list[tuple[int, ...]]:  # fmt: skip
-    """Versions of one instalment as money comes in: it is covered once ``need`` before it is."""
-    states = []
-    start, open_ = known, amount
-    total = 0
-    for seen, _, money in received:
-        total += money
-        left = amount - min(max(total - need, 0), amount)
-        if left != open_:
-            at = max(seen, known)
-            if at > start:
-                states.append((number, row, owner, due, start, at, open_, amount))
-            start, open_ = at, left
-    states.append((number, row, owner, due, start, until, open_, amount))
-    return [state for state in states if state[4] < state[5]]
+    ledger: Ledger, members: Rows, period: tuple[int, int], received: list[tuple[int, int, int]], names: dict[str, int]
+) -> list[tuple[int, ...]]:
+    """States of one arrangement's instalments, from each moment at which something about them became known."""
+    plan = ledger.facts("instalments").take(members)
+    amounts = np.asarray(plan.numbers("amount", NAT), dtype=np.int64)
+    ids = [f"instalment:{label}:{number:g}" for label, number in zip(plan.text("arrangement_id").values(), plan.numbers("number"), strict=True)]
+    news = {*plan.known_at.tolist(), *plan.known_until.tolist(), *(seen for seen, _, _ in received), *period}
+    moments = sorted(moment for moment in news if period[0] <= moment <= period[1])
+    states: list[tuple[int, ...]] = []
+    latest: dict[int, int] = {}
+    for start, end in zip(moments[:-1], moments[1:], strict=True):
+        money = sum(amount for seen, _, amount in received if seen <= start)
+        live = np.flatnonzero((plan.known_at <= start) & (plan.known_until > start))
+        for i in live[np.argsort(plan.happened_at[live], kind="stable")].tolist():
+            amount = int(amounts[i])
+            left = amount - min(max(money, 0), amount)
+            money -= amount
+            number = names.setdefault(ids[i], len(names))
+            head = (number, int(members[i]), int(plan.owner[i]), int(plan.happened_at[i]))
+            place = latest.get(number)
+            if place is not None and (*states[place][:4], *states[place][5:7]) == (*head, start, left):
+                states[place] = (*states[place][:5], end, *states[place][6:])
+                continue
+            latest[number] = len(states)
+            states.append((*head, start, end, left, amount))
+    return states
 
 
 def invoice_base(ledger: Ledger) -> Obligations:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from earlywarn.dates import NAT, US_PER_DAY, add_bank_days, day_end, day_number, to_datetime64
+from earlywarn.dates import FOREVER, NAT, US_PER_DAY, add_bank_days, day_end, day_number, to_datetime64
 from earlywarn.outcomes.arrangements import Received, covered_debts, invoice_base
 from earlywarn.outcomes.bearing import Disputes
 from earlywarn.outcomes.versions import Obligations, maturity
@@ -53,7 +53,8 @@ def _sure_at(ledger: Ledger) -> dict[int, int]:
     day = day_number(until)
     known = day_end(add_bank_days(day, ledger.payment_lag_days)) if ledger.payment_lag_days else day_end(day)
     sure: dict[int, int] = {}
-    for row in np.flatnonzero((until != NAT) & ~payments.text("event").is_word("initiated")):
+    event = payments.text("event")
+    for row in np.flatnonzero((until != NAT) & ((event.codes < 0) | event.is_word("settled"))):
         number = int(payments.text("payment_id").codes[row])
         sure[number] = max(sure.get(number, NAT), int(known[row]))
     return sure
@@ -202,12 +203,13 @@ class Resolver:
         """An instalment is paid when the money received since the agreement covers all up to it."""
         instalments, arrangements = self.ledger.facts("instalments"), self.ledger.facts("arrangements")
         ids = instalments.text("arrangement_id")
-        same = ids.codes == ids.codes[self.v.plan[i]]
+        in_force = (ids.codes == ids.codes[self.v.plan[i]]) & (instalments.known_until == FOREVER)
         label = ids.labels[ids.codes[self.v.plan[i]]]
-        row = int(np.flatnonzero(arrangements.text("arrangement_id").is_word(label))[-1])
+        versions = np.flatnonzero(arrangements.text("arrangement_id").is_word(label))
+        row = int(versions[np.argmax(arrangements.known_at[versions])])
         amounts = np.asarray(instalments.numbers("amount"), dtype=np.int64)
-        need = int(amounts[same & (instalments.happened_at < self.v.due_at[i])].sum())
-        received = self.received.since(self.covers.get(row, []), int(arrangements.known_at[row]))
+        need = int(amounts[in_force & (instalments.happened_at < self.v.due_at[i])].sum())
+        received = self.received.since(self.covers.get(row, []), int(arrangements.known_at[versions].min()))
         money = sum(amount for _, counts_at, amount in received if counts_at <= self.close[i])
         amount = int(self.v.amount[i])
         replaced = bool(arrangements.text("ended_as").is_word("replaced")[row])

@@ -110,6 +110,30 @@ def backtest(
     ------
     NotEnoughHistoryError
         If no fold has enough matured rows of both classes to train on (code H403).
+
+    Examples
+    --------
+    >>> day = pd.to_timedelta(np.arange(400), unit="D")
+    >>> invoices = pd.DataFrame(
+    ...     {
+    ...         "invoice_id": np.arange(400).astype(str),
+    ...         "customer_id": (np.arange(400) % 10).astype(str),
+    ...         "issued_on": pd.Timestamp("2025-01-01") + day,
+    ...         "due_on": pd.Timestamp("2025-01-21") + day,
+    ...         "paid_on": pd.Timestamp("2025-01-21")
+    ...         + day
+    ...         + pd.to_timedelta(np.arange(400) % 10 - 2, unit="D"),
+    ...         "amount": 50.0,
+    ...     }
+    ... )
+    >>> ledger = ew.Ledger.from_invoices(invoices, settled_on="paid_on")
+    >>> habit = ew.FeatureSet([ew.Feature("late_share_365d", "mean(maturities.late, days=365)", risk="up")])
+    >>> found = ew.backtest(habit, ew.Outcome(lead_days=7), ledger, folds=2, baselines=False)
+    >>> found.table[["fold", "auc"]]
+      fold  auc
+    0    1  1.0
+    1    2  1.0
+    2  all  1.0
     """
     seen = _Progress(progress, folds)
     observed = _observed(features, outcome, ledger, baselines, start, end)

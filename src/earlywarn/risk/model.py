@@ -114,7 +114,7 @@ class RiskModel(Explained, ClassifierMixin, BaseEstimator):  # type: ignore[misc
         features: FeatureSet | None = None,
         random_state: int = 0,
         *,
-        n_estimators: int = 300,
+        n_estimators: int = 200,
         learning_rate: float = 0.05,
         max_depth: int = 5,
         min_child_weight: float = 5.0,

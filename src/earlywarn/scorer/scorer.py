@@ -28,13 +28,30 @@ from earlywarn.tables.ledger import Ledger
 
 __all__ = ["PLAN_COLUMNS", "SCORE_COLUMNS", "Scorer"]
 
-#: Columns of the scores. Intervals (p_low, p_high), p_shock, and the projected bill's amount_low and
-#: amount_high come with later versions; until then they are missing in every row.
-SCORE_COLUMNS = (
-    "obligation_id", "stage", "invoice_id", "customer_id", "account_id", "contract_id", "due_on", "due_is_estimated",
-    "lead_days", "amount", "amount_low", "amount_high", "p_late", "p_low", "p_high", "p_shock", "exposure", "band",
-    "reasons", "status",
-)  # fmt: skip
+#: Columns of the scores and their dtypes. Intervals (p_low, p_high), p_shock, and the projected bill's amount_low
+#: and amount_high come with later versions; until then they are missing in every row.
+SCORE_COLUMNS = {
+    "obligation_id": "text",
+    "stage": "text",
+    "invoice_id": "text",
+    "customer_id": "text",
+    "account_id": "text",
+    "contract_id": "text",
+    "due_on": "datetime64[us]",
+    "due_is_estimated": "bool",
+    "lead_days": "int64",
+    "amount": "float64",
+    "amount_low": "float64",
+    "amount_high": "float64",
+    "p_late": "float64",
+    "p_low": "float64",
+    "p_high": "float64",
+    "p_shock": "float64",
+    "exposure": "float64",
+    "band": "text",
+    "reasons": "tuple",
+    "status": "text",
+}
 _NOT_YET = ("amount_low", "amount_high", "p_low", "p_high", "p_shock")
 _FILES = ("features.json", "outcome.json", "policy.toml", "booster.ubj", "model.json")
 
@@ -205,7 +222,7 @@ class Scorer:
                 **dict.fromkeys(_NOT_YET, np.nan),
             }
         )[list(SCORE_COLUMNS)]
-        scores.attrs["as_of"] = at
+        scores.attrs["as_of"] = at.isoformat()
         scores.attrs["model_version"] = self.model_version
         scores.attrs["notices"] = (*matrix.attrs["notices"], *self._lead_notice(scores))
         return _Scored(scores, matrix)
@@ -267,7 +284,7 @@ class Scorer:
             ranked by risk times amount for now; values and optimisation come with a later version.
         """
         scored = self._score(ledger, as_of, horizon_days, None, context, progress)
-        plan = self.policy.decide(scored.scores, scored.matrix, ledger, scored.scores.attrs["as_of"], capacity)
+        plan = self.policy.decide(scored.scores, scored.matrix, ledger, pd.Timestamp(scored.scores.attrs["as_of"]), capacity)
         plan["reasons"] = self._sentences(plan, scored, language, ledger.currency)
         plan.attrs.update(scored.scores.attrs)
         return plan

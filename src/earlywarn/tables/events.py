@@ -53,7 +53,7 @@ def debts_of(tables: Mapping[str, Facts]) -> Debts:
 
 
 def is_collection(payments: Facts) -> npt.NDArray[np.bool_]:
-    """Which payment rows are direct debits.
+    """Which payment rows are direct debits: by their method, else because a scheme is stated.
 
     Parameters
     ----------
@@ -63,8 +63,8 @@ def is_collection(payments: Facts) -> npt.NDArray[np.bool_]:
     -------
     ndarray of bool, shape (n_payments,)
     """
-    by_scheme = payments.text("scheme").codes >= 0
-    return payments.text("method").is_word(*RETURN_WINDOW_DAYS) | by_scheme
+    method, scheme = payments.text("method"), payments.text("scheme")
+    return method.is_word(*RETURN_WINDOW_DAYS) | ((method.codes < 0) & (scheme.codes >= 0))
 
 
 def settlement_events(tables: Mapping[str, Facts], debts: Debts) -> Iterator[book.Event]:

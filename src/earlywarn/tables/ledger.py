@@ -6,7 +6,7 @@ import datetime as dt
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -515,9 +515,7 @@ class _Builder:
     def checked(self, name: str, schema: TableSchema, digits: int) -> Facts:
         frame = self.frames.get(name)
         if frame is None:
-            kinds = {column.name: "float64" for column in schema.columns.values() if column.name != "known_at"}
-            frame = pd.DataFrame({column: pd.Series(dtype=kind) for column, kind in kinds.items()})
-            return check_table(schema, frame, Faults(), timezone="UTC", digits=digits, lag_days=0)
+            return _empty_table(name)
         return check_table(
             schema, frame, self.faults, timezone=self.timezone, digits=digits, lag_days=self.lags[name]
         )
@@ -604,6 +602,14 @@ class _Builder:
                 self.notices.append(
                     f"{len(strange)} customers have facts but no row in customers, first: {strange[0]!r}; they are kept."
                 )
+
+
+@cache
+def _empty_table(name: str) -> Facts:
+    """A table that was not handed over: all columns of its schema, no row."""
+    schema = TABLES[name]
+    frame = pd.DataFrame({column: pd.Series(dtype="float64") for column in schema.columns if column != "known_at"})
+    return check_table(schema, frame, Faults(), timezone="UTC", digits=0, lag_days=0)
 
 
 def _today() -> int:

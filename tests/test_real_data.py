@@ -1,0 +1,142 @@
+"""The risk model on real data, beside scikit-learn and the simplest rules; figures kept by `make evidence`.
+
+Nothing was tuned on these test rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.model_selection import StratifiedGroupKFold
+
+import earlywarn as ew
+from earlywarn.risk.metrics import auc, bootstrap_by_group, log_loss, measures
+
+pytestmark = [pytest.mark.realdata, pytest.mark.slow]
+
+Keep = Callable[[str, Mapping[str, object]], None]
+REPEATS = 500
+#: The ten simple history features of the reference model, in our own words.
+TEN = ew.FeatureSet(
+    [
+        ew.Feature("late_share", "share(settlements.days_beyond_terms > 0)"),
+        ew.Feature("last_days", "last(settlements.days_beyond_terms)"),
+        ew.Feature("mean_days", "mean(settlements.days_beyond_terms)"),
+        ew.Feature("mean_days_last3", "mean(settlements.days_beyond_terms, last=3)"),
+        ew.Feature("std_days", "std(settlements.days_beyond_terms)"),
+        ew.Feature("max_days", "max(settlements.days_beyond_terms)"),
+        ew.Feature("min_days", "min(settlements.days_beyond_terms)"),
+        ew.Feature("paid_count", "count(settlements)"),
+        ew.Feature("open_count", "last(balances.open_count)"),
+        ew.Feature("amount", "log(invoice.amount)"),
+    ]
+)
+BASELINES = {"last invoice late": "last_days", "past late share": "late_share", "average days beyond terms": "mean_days"}
+
+
+def _interval(difference: Any) -> dict[str, float]:
+    return {"value": difference.value, "low": difference.low, "high": difference.high}
+
+
+@pytest.fixture(scope="module")
+def highradius(real_data: Path) -> dict[str, Any]:
+    """Ledger, observations at due - 7 and both matrices; computed once."""
+    ledger, _ = ew.datasets.load_highradius(real_data)
+    obs = ew.Outcome(grace_days=0, lead_days=7).observations(ledger)
+    features = ew.FeatureSet.default()
+    return {
+        "ledger": ledger,
+        "obs": obs,
+        "features": features,
+        "matrix": features.compute(ledger, obs),
+        "ten": TEN.compute(ledger, obs),
+    }
+
+
+@pytest.mark.parametrize("grace_days", [0, 5])
+def test_highradius_is_no_worse_than_gradient_boosting_on_ten_features(
+    highradius: dict[str, Any], grace_days: int, keep_figures: Keep
+) -> None:
+    """Train on due + grace before 2019-11-15, whatever became of them; test on due before 2020-03-01."""
+    obs, ten = highradius["obs"], highradius["ten"]
+    outcome = ew.Outcome(grace_days=grace_days, lead_days=7)
+    late = outcome.label(highradius["ledger"], obs)
+    grace = pd.Timedelta(days=grace_days)
+    train = (obs["due_on"] + grace < "2019-11-15").to_numpy()
+    test = ((obs["as_of"] >= "2019-11-15") & (obs["due_on"] < "2020-03-01")).to_numpy()
+    y = late[test].to_numpy(dtype=np.int8)
+    groups = obs.loc[test, "customer_id"]
+    model = ew.RiskModel(highradius["features"], random_state=0).fit(
+        highradius["matrix"][train], late[train], as_of=obs.loc[train, "as_of"]
+    )
+    ours = model.predict_proba(highradius["matrix"][test])[:, 1]
+    reference = HistGradientBoostingClassifier(random_state=0).fit(ten[train], late[train].astype(int))
+    theirs = reference.predict_proba(ten[test])[:, 1]
+    ranking = bootstrap_by_group(y, ours, theirs, groups, metric=auc, repeats=REPEATS)
+    loss = bootstrap_by_group(y, -ours, -theirs, groups, metric=lambda y, p, **kw: -log_loss(y, -p, **kw), repeats=REPEATS)
+    figures = {
+        "train_rows": int(train.sum()),
+        "test_rows": int(test.sum()),
+        "earlywarn": measures(y, ours),
+        "gradient boosting on ten features": measures(y, theirs),
+        "auc_difference": _interval(ranking),
+        "log_loss_gain": _interval(loss),
+        "baseline_auc": {name: auc(y, ten.loc[test, column].fillna(0.0)) for name, column in BASELINES.items()},
+    }
+    keep_figures(f"highradius_late_over_{grace_days}", figures)
+    print(figures)
+    assert int(test.sum()) == 7_606
+    assert ranking.value >= 0 and loss.value >= 0
+    assert ranking.low >= 0, "the 95% interval over customers of the difference in AUC reaches below 0"
+    assert loss.low >= 0, "the 95% interval over customers of the gain in log-loss reaches below 0"
+    assert abs(ours.mean() - y.mean()) < 0.03
+
+
+@pytest.mark.parametrize(("population", "least"), [("all", 0.77), ("not_late_now", 0.67), ("never_late", 0.64)])
+def test_card_clients_cross_validated_by_client(population: str, least: float, keep_figures: Keep) -> None:
+    ledger, obs, late = ew.datasets.load_card_clients()
+    features, groups = ew.datasets.card_client_features(), ew.datasets.card_client_groups()
+    keep = np.ones(len(obs), dtype=bool) if population == "all" else groups[population].to_numpy(dtype=bool)
+    matrix, y = features.compute(ledger, obs)[keep], late[keep].to_numpy(dtype=np.int8)
+    p = _by_group(features, matrix, y, obs.loc[keep, "customer_id"])
+    chance = bootstrap_by_group(y, p, np.full(len(y), 0.5), np.arange(len(y)), repeats=200)
+    interval = {"low": chance.low + 0.5, "high": chance.high + 0.5}
+    figures = {"rows": len(y), "base_rate": float(y.mean()), **measures(y, p), "auc_interval": interval}
+    keep_figures(f"card_clients_{population}", figures)
+    print(figures)
+    assert figures["auc"] > least
+    assert abs(p.mean() - y.mean()) < 0.01
+
+
+def test_xente_loans_reported_with_an_interval(real_data: Path, keep_figures: Keep) -> None:
+    """Small: 1,159 loans. The target is principal open after the due day, a day after issue."""
+    ledger, _ = ew.datasets.load_xente(real_data)
+    outcome = ew.Outcome(grace_days=0, lead_days=29)
+    obs = outcome.observations(ledger)
+    late = outcome.label(ledger, obs)
+    known = late.notna().to_numpy()
+    features = ew.FeatureSet.default()
+    matrix, y = features.compute(ledger, obs)[known], late[known].to_numpy(dtype=np.int8)
+    customers = obs.loc[known, "customer_id"]
+    p = _by_group(features, matrix, y, customers)
+    chance = bootstrap_by_group(y, p, np.full(len(y), 0.5), customers, repeats=500)
+    interval = {"low": chance.low + 0.5, "high": chance.high + 0.5}
+    figures = {"rows": len(y), "base_rate": float(y.mean()), **measures(y, p), "auc_interval": interval}
+    keep_figures("xente_principal_open_after_due", figures)
+    print(figures)
+    assert interval["low"] < figures["auc"] < interval["high"]
+    assert interval["high"] > 0.5
+
+
+def _by_group(features: ew.FeatureSet, matrix: pd.DataFrame, y: Any, groups: pd.Series[Any]) -> Any:
+    p = np.full(len(y), np.nan)
+    for train, test in StratifiedGroupKFold(5, shuffle=True, random_state=0).split(matrix, y, groups):
+        model = ew.RiskModel(features, random_state=0).fit(matrix.iloc[train], y[train])
+        p[test] = model.predict_proba(matrix.iloc[test])[:, 1]
+    return p
