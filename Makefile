@@ -9,6 +9,8 @@ READY     := $(VENV)/.ready
 READYDOCS := $(VENV)/.ready-docs
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Threads that wait without spinning: on a busy machine a spinning wait makes training tens of times slower.
+export OMP_WAIT_POLICY ?= passive
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow check format docs bench evidence wheel wheel-files clean

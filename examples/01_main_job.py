@@ -107,8 +107,7 @@ codes[["family", "contribution", "text"]].round(2)
 # %%
 from earlywarn.plots import ReasonDisplay
 
-ReasonDisplay.from_arrays(model.base_log_odds_, list(codes["text"]), codes["contribution"]).plot();
-
+ReasonDisplay.from_arrays(model.base_log_odds_, list(codes["text"]), codes["contribution"]).plot()
 # %% [markdown]
 # ## 6 The plan
 #
@@ -123,4 +122,4 @@ plan.groupby(["action", "exclusion"], dropna=False).size().rename("debtors").to_
 # %%
 from earlywarn.plots import WorklistDisplay
 
-WorklistDisplay.from_plan(plan).plot();
+WorklistDisplay.from_plan(plan).plot()

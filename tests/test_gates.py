@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
-from debtors import AS_OF, FUNDS, LATE, USAGE, day, features_of, hold, ledger_of, plan_of, scores_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from debtors import AS_OF, FUNDS, LATE, USAGE, day, features_of, hold, ledger_of, plan_of, scores_of
 from earlywarn.actions.gates import obligation_status
 from earlywarn.actions.policy import Policy
 from earlywarn.outcomes import Outcome
@@ -39,9 +39,7 @@ def status_of(ledger):
 
 @pytest.mark.parametrize(("kind", "code", "route"), STOPS)
 def test_a_hold_stops_with_its_code_and_route_and_its_end_lets_go(kind, code, route):
-    ledger = ledger_of(
-        {"held": [5], "was": [5], "other": [5]}, holds=[hold("held", kind), hold("was", kind, ended=-3)]
-    )
+    ledger = ledger_of({"held": [5], "was": [5], "other": [5]}, holds=[hold("held", kind), hold("was", kind, ended=-3)])
     plan = plan_of(ledger, dict.fromkeys(("held", "was", "other"), LATE))
     assert plan.loc["held", ["action", "exclusion", "route"]].tolist() == ["nothing", code, route]
     assert plan.loc[["was", "other"], "action"].tolist() == ["pre_due_reminder"] * 2
@@ -71,7 +69,7 @@ def test_nobody_under_a_hold_that_stops_gets_an_action(rows, said):
         for kind, start, length, scope, named in rows
     ]  # fmt: skip
     plan = plan_of(ledger_of({"a": [5], "b": [5]}, holds=holds), {"a": said, "b": LATE})
-    stopping = {kind for kind, _, _ in STOPS} | {"fraud"}
+    stopping = {kind for kind, _, _ in STOPS if kind != "handed_over"} | {"fraud"}
     active = {
         kind
         for kind, start, length, scope, _ in rows
@@ -80,6 +78,9 @@ def test_nobody_under_a_hold_that_stops_gets_an_action(rows, said):
     if active & stopping:
         assert plan.loc["a", "action"] == "nothing"
         assert plan.loc["a", "exclusion"] in DEFAULT.rules.gates
+    if "handed_over" in active:  # nothing but a usage notice, which asks for nothing
+        assert plan.loc["a", "action"] == "nothing" or plan.loc["a", "angle"] == "usage_high"
+        assert not plan.loc["a", "asks_for_payment"]
     if active & {"vulnerable", "medical"}:
         assert plan.loc["a", "route"] != "automatic"
         assert plan.loc["a", "if_late"] in ("human", "standard" if "no_profiling" in active else "human")
@@ -107,9 +108,27 @@ def test_a_bank_code_of_death_stops_all_contact():
 
 def test_a_dispute_goes_to_its_desk_and_the_other_obligations_go_on():
     disputes = [
-        {"dispute_id": "d", "customer_id": "a", "opened_on": day(-5), "invoice_id": "a-0", "kind": "complaint"},
-        {"dispute_id": "e", "customer_id": "b", "opened_on": day(-5), "invoice_id": None, "kind": "complaint"},
-        {"dispute_id": "f", "customer_id": "c", "opened_on": day(-5), "invoice_id": "c-0", "kind": "complaint"},
+        {
+            "dispute_id": "d",
+            "customer_id": "a",
+            "opened_on": day(-5),
+            "invoice_id": "a-0",
+            "kind": "complaint",
+        },
+        {
+            "dispute_id": "e",
+            "customer_id": "b",
+            "opened_on": day(-5),
+            "invoice_id": None,
+            "kind": "complaint",
+        },
+        {
+            "dispute_id": "f",
+            "customer_id": "c",
+            "opened_on": day(-5),
+            "invoice_id": "c-0",
+            "kind": "complaint",
+        },
     ]
     ledger = ledger_of({"a": [5, 6], "b": [5, 6], "c": [5]}, disputes=disputes)
     plan = plan_of(ledger, dict.fromkeys("abc", LATE))
@@ -139,9 +158,10 @@ def test_within_grace_a_reminder_goes_only_where_the_policy_allows_that_purpose(
 
 
 def test_money_on_its_way_is_waited_for():
-    def sent(customer, event="initiated", days=-3, method="card", invoice=True, number=""):
+    def sent(customer, event="initiated", days=-3, method="card", invoice=True):
         return {"payment_id": f"p{customer}", "customer_id": customer, "paid_on": day(days), "amount": 60.0,
-                "event": event, "method": method, "invoice_id": f"{customer}-0" if invoice else None}  # fmt: skip
+                "event": event, "method": method,
+                "invoice_id": f"{customer}-0" if invoice else None}  # fmt: skip
 
     payments = [
         sent("card"), sent("pool", invoice=False), sent("debit", method="direct_debit"),
@@ -168,7 +188,13 @@ def test_credit_covers_what_falls_due_first_and_a_deposit_covers_nothing():
         return {"customer_id": customer, "expected_due_on": day(lead), "amount": 60.0, "kind": "device"}
 
     def paid(customer, amount, kind="payment"):
-        return {"payment_id": f"p{customer}", "customer_id": customer, "paid_on": day(-9), "amount": amount, "kind": kind}
+        return {
+            "payment_id": f"p{customer}",
+            "customer_id": customer,
+            "paid_on": day(-9),
+            "amount": amount,
+            "kind": kind,
+        }
 
     ledger = ledger_of(
         {"z": [5]},
@@ -183,7 +209,9 @@ def test_an_arrangement_on_schedule_is_left_in_peace():
                    "invoice_ids": "a-0", "ended_on": pd.NaT, "ended_as": None}  # fmt: skip
     broken = {**arrangement, "arrangement_id": "h", "customer_id": "b", "invoice_ids": "b-0",
               "ended_on": day(-5), "ended_as": "broken"}  # fmt: skip
-    parts = [{"arrangement_id": g, "number": k, "due_on": day(4 + 30 * k), "amount": 30.0} for g in "gh" for k in (0, 1)]
+    parts = [
+        {"arrangement_id": g, "number": k, "due_on": day(4 + 30 * k), "amount": 30.0} for g in "gh" for k in (0, 1)
+    ]
     ledger = ledger_of({"a": [-30], "b": [5]}, arrangements=[arrangement, broken], instalments=parts)
     status = status_of(ledger)
     assert {word for key, word in status.items() if key.startswith("instalment:g")} == {"arrangement"}
@@ -235,10 +263,10 @@ def test_a_withdrawn_consent_closes_a_channel_and_a_preference_comes_first():
     channels = ("app", "email", "sms", "letter")
     ledger = ledger_of(
         {"plain": [5], "prefers": [5], "closed": [5], "again": [5], "none": [5], "late": [2]},
-        customers=[{"customer_id": name, "preferred_channel": "sms" if name in ("prefers", "closed") else None}
-                   for name in ("plain", "prefers", "closed", "again", "none", "late")],
+        customers=[{"customer_id": name, "preferred_channel": "sms"} for name in ("prefers", "closed")],
         consents=[
-            consent("closed", "sms", -300, -10), consent("again", "app", -300, -10), consent("again", "app", -5),
+            consent("closed", "sms", -300, -10),
+            consent("again", "app", -300, -10), consent("again", "app", -5),
             *(consent("none", channel, -300, -10) for channel in channels),
             *(consent("late", channel, -300, -10) for channel in channels if channel != "letter"),
         ],
@@ -251,12 +279,14 @@ def test_a_withdrawn_consent_closes_a_channel_and_a_preference_comes_first():
 
 
 def test_a_commercial_angle_needs_a_recorded_opt_in_and_no_refusal_of_marketing():
-    text = DEFAULT.text.replace(
-        '[angles.due_soon]\ntone = "informative"', '[angles.due_soon]\ntone = "informative"\ncommercial = true'
-    )
-    yes = [{"customer_id": x, "channel": "email", "purpose": "commercial", "given_on": day(-90)} for x in ("yes", "stop")]
+    quiet = '[angles.due_soon]\ntone = "informative"'
+    text = DEFAULT.text.replace(quiet, quiet + "\ncommercial = true")
+    opted = {"channel": "email", "purpose": "commercial", "given_on": day(-90)}
+    yes = [{"customer_id": name, **opted} for name in ("yes", "stop")]
     ledger = ledger_of(
-        {"yes": [5], "no": [5], "stop": [5]}, consents=yes, holds=[hold("stop", "do_not_contact", scope="marketing")]
+        {"yes": [5], "no": [5], "stop": [5]},
+        consents=yes,
+        holds=[hold("stop", "do_not_contact", scope="marketing")],
     )
     plan = plan_of(ledger, dict.fromkeys(ledger.customers, LATE), policy=Policy.from_text(text))
     assert plan.loc["yes", ["channel", "commercial"]].tolist() == ["email", True]

@@ -37,7 +37,11 @@ TEN = ew.FeatureSet(
         ew.Feature("amount", "log(invoice.amount)"),
     ]
 )
-BASELINES = {"last invoice late": "last_days", "past late share": "late_share", "average days beyond terms": "mean_days"}
+BASELINES = {
+    "last invoice late": "last_days",
+    "past late share": "late_share",
+    "average days beyond terms": "mean_days",
+}
 
 
 def _interval(difference: Any) -> dict[str, float]:
@@ -79,7 +83,9 @@ def test_highradius_is_no_worse_than_gradient_boosting_on_ten_features(
     reference = HistGradientBoostingClassifier(random_state=0).fit(ten[train], late[train].astype(int))
     theirs = reference.predict_proba(ten[test])[:, 1]
     ranking = bootstrap_by_group(y, ours, theirs, groups, metric=auc, repeats=REPEATS)
-    loss = bootstrap_by_group(y, -ours, -theirs, groups, metric=lambda y, p, **kw: -log_loss(y, -p, **kw), repeats=REPEATS)
+    loss = bootstrap_by_group(
+        y, -ours, -theirs, groups, metric=lambda y, p, **kw: -log_loss(y, -p, **kw), repeats=REPEATS
+    )
     figures = {
         "train_rows": int(train.sum()),
         "test_rows": int(test.sum()),
@@ -87,7 +93,9 @@ def test_highradius_is_no_worse_than_gradient_boosting_on_ten_features(
         "gradient boosting on ten features": measures(y, theirs),
         "auc_difference": _interval(ranking),
         "log_loss_gain": _interval(loss),
-        "baseline_auc": {name: auc(y, ten.loc[test, column].fillna(0.0)) for name, column in BASELINES.items()},
+        "baseline_auc": {
+            name: auc(y, ten.loc[test, column].fillna(0.0)) for name, column in BASELINES.items()
+        },
     }
     keep_figures(f"highradius_late_over_{grace_days}", figures)
     print(figures)
@@ -98,7 +106,9 @@ def test_highradius_is_no_worse_than_gradient_boosting_on_ten_features(
     assert abs(ours.mean() - y.mean()) < 0.03
 
 
-@pytest.mark.parametrize(("population", "least"), [("all", 0.77), ("not_late_now", 0.67), ("never_late", 0.64)])
+@pytest.mark.parametrize(
+    ("population", "least"), [("all", 0.77), ("not_late_now", 0.67), ("never_late", 0.64)]
+)
 def test_card_clients_cross_validated_by_client(population: str, least: float, keep_figures: Keep) -> None:
     ledger, obs, late = ew.datasets.load_card_clients()
     features, groups = ew.datasets.card_client_features(), ew.datasets.card_client_groups()

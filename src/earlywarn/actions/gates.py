@@ -88,9 +88,7 @@ def obligation_status(obs: pd.DataFrame, ledger: Ledger, as_of: Any, policy: Pol
     ...         }
     ...     ),
     ...     payments=pd.DataFrame({"payment_id": [], "customer_id": [], "paid_on": [], "amount": []}),
-    ...     holds=pd.DataFrame(
-    ...         {"customer_id": ["c1"], "kind": ["debt_counselling"], "started_on": ["2026-01-01"]}
-    ...     ),
+    ...     holds=pd.DataFrame({"customer_id": ["c1"], "kind": ["debt_counselling"], "started_on": ["2026-01-01"]}),
     ...     until="2026-03-09",
     ... )
     >>> obs = Outcome().standing(ledger, "2026-03-08")

@@ -82,9 +82,7 @@ def _case(rules: Rules, scores: pd.DataFrame, X: pd.DataFrame, known: Ledger, at
 def _aligned(scores: pd.DataFrame, X: pd.DataFrame) -> pd.DataFrame:
     """X in the order of the scores; a scored obligation without its features is refused."""
     if not X.index.is_unique or not scores.index.is_unique:
-        raise PolicyError(
-            "scores and X need an index without repetition.", code="P623", hint="reset_index(drop=True)."
-        )
+        raise PolicyError("scores and X need an index without repetition.", code="P623", hint="reset_index(drop=True).")
     lost = scores.index.difference(X.index)
     if "status" in scores.columns:
         lost = lost[(scores.loc[lost, "status"] == "scored").to_numpy(dtype=bool)]

@@ -85,9 +85,7 @@ def _keys(kind: Any, steps: tuple[Any, ...]) -> list[str]:
             while get_origin(kind) is Annotated:
                 kind = get_args(kind)[0]
             kind = get_args(kind)[1] if get_origin(kind) is dict else get_args(kind)[0]
-    models = [
-        part for part in (kind, *get_args(kind)) if isinstance(part, type) and issubclass(part, BaseModel)
-    ]
+    models = [part for part in (kind, *get_args(kind)) if isinstance(part, type) and issubclass(part, BaseModel)]
     return [key for model in models for key in model.model_fields]
 
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from earlywarn.actions.parts import Rules
 from earlywarn.actions.standing import Standing
 from earlywarn.actions.words import PERSON
-from earlywarn.dates import FOREVER, NAT, US_PER_DAY
+from earlywarn.dates import FOREVER, NAT, US_PER_DAY, visible
 from earlywarn.outcomes.arrangements import covered_debts, invoice_base
 from earlywarn.tables.checks import Text
 from earlywarn.tables.events import is_collection
@@ -82,7 +82,7 @@ def situation_of(standing: Standing, known: Ledger, at: int, rules: Rules) -> Si
     gates["in_transit"] |= coming | standing.covered_by(pool) | _promised(standing, known, at)
     gates["collecting"] |= standing.stage == "collecting"
     gates["arrangement"] |= _arranged(standing, known)
-    gates["credit_balance"] |= standing.covered_by(_credit(known))
+    gates["credit_balance"] |= standing.covered_by(_credit(known, at))
     gates["prepaid"] |= _prepaid(standing, known)
     gates["mandatory_notice"] |= _mandatory(standing, known, at, limits.mandatory_hours)
     return Situation(
@@ -162,11 +162,15 @@ def _arranged(standing: Standing, known: Ledger) -> Mask:
     return mask | ((debt >= 0) & np.isin(debt, debts))
 
 
-def _credit(known: Ledger) -> Values:
-    """Money of each customer that no debt has taken, deposits left out; units of currency."""
+def _credit(known: Ledger, at: int) -> Values:
+    """Money of each customer that no debt has taken yet, deposits left out; units of currency.
+
+    A planned amount takes its money when it falls due, so the books run ahead of the moment.
+    """
     entries, payments = known.settlement.entries, known.facts("payments")
     deposits = payments.text("payment_id").codes[payments.text("kind").is_word("deposit")]
     free = (entries.debt == UNALLOCATED) & ~np.isin(entries.source, deposits)
+    free &= visible(entries.known_at, np.full(len(entries.known_at), FOREVER), at)
     credit = np.zeros(len(known.customers))
     np.add.at(credit, entries.customer[free], entries.amount[free] / 10.0**known.digits)
     return credit

@@ -69,9 +69,9 @@ def options_of(
     -------
     tuple of Option
     """
-    total = np.bincount(
-        standing.debtor, weights=np.where(free, standing.amount, 0.0), minlength=len(standing.debtors)
-    )[standing.debtor]
+    total = np.bincount(standing.debtor, weights=np.where(free, standing.amount, 0.0), minlength=len(standing.debtors))[
+        standing.debtor
+    ]
     options = []
     for name in rules.ladder[1:]:
         in_cell, angle, at_stake_min = _from_cells(rules, name, standing, situation, evidence)
@@ -135,9 +135,7 @@ def _angle_flags(rules: Rules, angle: Words) -> tuple[Mask, Mask]:
     )
 
 
-def _channel(
-    rules: Rules, action: Action, standing: Standing, reach: Reach, sells: Mask
-) -> tuple[Words, Mask]:
+def _channel(rules: Rules, action: Action, standing: Standing, reach: Reach, sells: Mask) -> tuple[Words, Mask]:
     """The stated preference where it is open, else the first open one; and whether any would be in time.
 
     A commercial angle needs a recorded opt-in for the channel as well.

@@ -46,5 +46,7 @@ def show_faults(ledger: Any) -> None:
     if not len(faults):
         say("none")
         return
-    counted = faults.groupby(["table", "code", "message"], sort=True).agg(rows=("row", "size"), first=("value", "first"))
+    counted = faults.groupby(["table", "code", "message"], sort=True).agg(
+        rows=("row", "size"), first=("value", "first")
+    )
     say(table(counted.reset_index()))

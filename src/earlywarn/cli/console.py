@@ -76,12 +76,18 @@ def table(frame: pd.DataFrame, digits: int = 3) -> str:
 def add_data(verb: argparse.ArgumentParser) -> None:
     """Arguments that every verb on a folder of tables has."""
     verb.add_argument(
-        "data", type=Path, help="folder with one file a table: invoices.csv, payments.parquet, customers.csv, …"
+        "data",
+        type=Path,
+        help="folder with one file a table: invoices.csv, payments.parquet, customers.csv, …",
     )
-    verb.add_argument("--timezone", default="Europe/Brussels", help="IANA zone of the wall clock (%(default)s)")
+    verb.add_argument(
+        "--timezone", default="Europe/Brussels", help="IANA zone of the wall clock (%(default)s)"
+    )
     verb.add_argument("--currency", help="ISO code; read from the invoices when left out")
     verb.add_argument("--until", help="the data are complete up to this day (default: the latest fact)")
-    verb.add_argument("--strict", action="store_true", help="stop at the first faulty rows instead of setting them aside")
+    verb.add_argument(
+        "--strict", action="store_true", help="stop at the first faulty rows instead of setting them aside"
+    )
 
 
 def ledger_from(asked: argparse.Namespace) -> Ledger:
@@ -96,7 +102,7 @@ def ledger_from(asked: argparse.Namespace) -> Ledger:
     from earlywarn.tables.schema import TABLES
 
     folder: Path = asked.data
-    files = {
+    files: dict[str, Any] = {
         path.stem: path
         for path in (sorted(folder.iterdir()) if folder.is_dir() else ())
         if path.suffix.lower() in (".csv", ".parquet", ".pq") and path.stem in TABLES

@@ -33,10 +33,16 @@ def add(verbs: Any) -> None:
         description="Real card data, cross-validated by client; then a generated telecom biller: faults, a rolling-origin "
         "backtest, three customers with reasons, and a plan. Takes under two minutes and writes its files to --out.",
     )
-    verb.add_argument("--language", default="en", help="language of the reasons: en, nl, fr, nl-BE, … (%(default)s)")
-    verb.add_argument("--customers", type=int, default=2000, help="customers of the generated biller (%(default)s)")
+    verb.add_argument(
+        "--language", default="en", help="language of the reasons: en, nl, fr, nl-BE, … (%(default)s)"
+    )
+    verb.add_argument(
+        "--customers", type=int, default=2000, help="customers of the generated biller (%(default)s)"
+    )
     verb.add_argument("--seed", type=int, default=0, help="seed of the generated biller (%(default)s)")
-    verb.add_argument("--out", type=Path, default=Path("earlywarn-demo"), help="folder for the files (%(default)s)")
+    verb.add_argument(
+        "--out", type=Path, default=Path("earlywarn-demo"), help="folder for the files (%(default)s)"
+    )
     verb.set_defaults(run=run)
 
 
@@ -65,7 +71,11 @@ def real_data(seed: int) -> None:
         f"{len(matrix):,} observations × {matrix.shape[1]} features; {late.mean():.1%} did not pay in October.",
         "One snapshot without real dates: no temporal split is possible, so clients are cross-validated in five folds.",
     )
-    populations = {"all": late.notna(), "not late now": groups["not_late_now"], "never late": groups["never_late"]}
+    populations = {
+        "all": late.notna(),
+        "not late now": groups["not_late_now"],
+        "never late": groups["never_late"],
+    }
     lines = []
     with progress("cross-validating") as report:
         for done, (name, mask) in enumerate(populations.items(), start=1):
@@ -78,7 +88,9 @@ def real_data(seed: int) -> None:
     say("'never late' is the early-warning population: whoever is late already needs no prediction.")
 
 
-def _cross_validated(features: Any, matrix: pd.DataFrame, late: pd.Series[Any], seed: int) -> dict[str, float]:
+def _cross_validated(
+    features: Any, matrix: pd.DataFrame, late: pd.Series[Any], seed: int
+) -> dict[str, float]:
     import numpy as np
     from sklearn.model_selection import StratifiedKFold
 
@@ -113,7 +125,9 @@ def generated_biller(asked: argparse.Namespace) -> Ledger:
 
     heading(f"2  A generated telecom biller: {asked.customers:,} customers, 18 months")
     with progress("generating and checking"):
-        tables = datasets.make_biller(customers=asked.customers, months=18, seed=asked.seed, dirty=True)
+        tables: dict[str, Any] = datasets.make_biller(
+            customers=asked.customers, months=18, seed=asked.seed, dirty=True
+        )
         ledger = Ledger.from_tables(**tables)
     say(repr(ledger), ", ".join(f"{name} {len(frame):,}" for name, frame in tables.items()))
     show_faults(ledger)
@@ -131,8 +145,8 @@ def trained(ledger: Ledger, seed: int) -> Scorer:
 
     features, outcome = FeatureSet.default(), Outcome(grace_days=3, lead_days=7)
     heading("3  Rolling-origin backtest: trained on the past, tested on what came after, 7 days before due")
-    with progress("backtesting"):
-        result = backtest(features, outcome, ledger, folds=3, random_state=seed)
+    with progress("backtesting") as report:
+        result = backtest(features, outcome, ledger, folds=3, random_state=seed, progress=report)
     shown = ["scorer", "rows", "base_rate", "auc", "ap", "log_loss", "brier", "mean_p"]
     say(table(result.overall()[shown]))
     observations = outcome.observations(ledger)
@@ -176,9 +190,14 @@ def _write(
     for name, frame in frames.items():
         write_frame(frame, out / name)
     first = reasons[reasons["observation"] == reasons["observation"].iloc[0]]
-    waterfall = ReasonDisplay.from_arrays(reasons.attrs["base_log_odds"], list(first["text"]), first["contribution"])
-    pictures = {"reasons.png": waterfall.plot(), "worklist.png": WorklistDisplay.from_plan(plan).plot()}
-    for name, picture in pictures.items():
-        assert picture.figure_ is not None
-        picture.figure_.savefig(out / name, dpi=150, bbox_inches="tight")
+    waterfall = ReasonDisplay.from_arrays(
+        reasons.attrs["base_log_odds"], list(first["text"]), first["contribution"]
+    )
+    pictures = {
+        "reasons.png": waterfall.plot().figure_,
+        "worklist.png": WorklistDisplay.from_plan(plan).plot().figure_,
+    }
+    for name, figure in pictures.items():
+        if figure is not None:
+            figure.savefig(out / name, dpi=150, bbox_inches="tight")
     return [out / name for name in (*frames, *pictures)] + [scorer.save(out / "bundle")]

@@ -34,7 +34,9 @@ def run(asked: argparse.Namespace) -> int:
     ledger, scorer = ledger_from(asked), Scorer.load(asked.model)
     if asked.customer not in ledger.customers:
         raise DataError(
-            f"there is no customer {asked.customer!r}.", code="D162", hint=suggest(asked.customer, ledger.customers)
+            f"there is no customer {asked.customer!r}.",
+            code="D162",
+            hint=suggest(asked.customer, ledger.customers),
         )
     with progress("scoring") as report:
         scores = scorer.score(ledger, asked.as_of, asked.horizon, customers=[asked.customer], progress=report)
@@ -50,14 +52,20 @@ def run(asked: argparse.Namespace) -> int:
 
         label = scored.index[0]
         own = reasons[reasons["observation"] == label]
-        display = ReasonDisplay.from_arrays(reasons.attrs["base_log_odds"], list(own["family"]), own["contribution"])
-        display.plot().figure_.savefig(asked.plot, dpi=150, bbox_inches="tight")
+        display = ReasonDisplay.from_arrays(
+            reasons.attrs["base_log_odds"], list(own["family"]), own["contribution"]
+        )
+        figure = display.plot().figure_
+        if figure is not None:
+            figure.savefig(asked.plot, dpi=150, bbox_inches="tight")
         say("", f"written: {asked.plot}")
     return 0
 
 
 def show_reasons(row: Any, reasons: Any) -> None:
     """Print one obligation and its reasons, those that raise the risk first."""
-    heading(f"{row['customer_id']} · {row['obligation_id']} · due {row['due_on']:%Y-%m-%d} · late risk {row['p_late']:.0%}")
+    heading(
+        f"{row['customer_id']} · {row['obligation_id']} · due {row['due_on']:%Y-%m-%d} · late risk {row['p_late']:.0%}"
+    )
     for reason in reasons.sort_values("contribution", ascending=False).itertuples():
         say(f"{reason.contribution:+6.2f}  {reason.text}")

@@ -22,9 +22,15 @@ def add(verbs: Any) -> None:
     )
     add_scoring(verb)
     verb.add_argument(
-        "--capacity", nargs="*", default=[], metavar="NAME=COUNT", help="limits of the policy, such as calls=40 notices=200"
+        "--capacity",
+        nargs="*",
+        default=[],
+        metavar="NAME=COUNT",
+        help="limits of the policy, such as calls=40 notices=200",
     )
-    verb.add_argument("--language", default="en", help="language of the reasons: en, nl, fr, nl-BE, … (%(default)s)")
+    verb.add_argument(
+        "--language", default="en", help="language of the reasons: en, nl, fr, nl-BE, … (%(default)s)"
+    )
     verb.add_argument("--out", type=Path, help="CSV or Parquet file for the plan")
     verb.set_defaults(run=run)
 

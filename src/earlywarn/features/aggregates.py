@@ -45,11 +45,11 @@ class Segments:
     @cached_property
     def lengths(self) -> Rows:
         """Facts of each observation, shape (count,)."""
-        return np.bincount(self.observation, minlength=self.count)
+        return np.bincount(self.observation, minlength=self.count).astype(np.int64)
 
     def total(self, values: Values) -> Values:
         """Sum of the given values per observation; 0 where there is no fact."""
-        return np.bincount(self.observation, weights=values, minlength=self.count)
+        return np.asarray(np.bincount(self.observation, weights=values, minlength=self.count), dtype=np.float64)
 
     @cached_property
     def ends(self) -> Rows:

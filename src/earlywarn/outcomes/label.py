@@ -16,7 +16,7 @@ from earlywarn.outcomes.arrangements import Received, covered_debts, invoice_bas
 from earlywarn.outcomes.bearing import Disputes
 from earlywarn.outcomes.versions import Obligations, maturity
 from earlywarn.tables.events import returnable_until
-from earlywarn.tables.facts import units
+from earlywarn.tables.facts import as_text, units
 from earlywarn.tables.ledger import Ledger
 from earlywarn.tables.settlement import CREDIT, PAYMENT, WITHDRAWAL
 from earlywarn.tables.streams import failed_collections, tolerance
@@ -123,7 +123,7 @@ class Resolver:
         return pd.DataFrame(
             {
                 "late": pd.array([outcome.late for outcome in found], dtype="Int8"),
-                "reason": pd.Series([outcome.reason for outcome in found], index=index, dtype="object"),
+                "reason": as_text(outcome.reason for outcome in found).set_axis(index),
                 "due_on": to_datetime64(self.v.due_at[version]),
                 "closes_at": to_datetime64(self.close[version]),
                 "matures_at": to_datetime64(matures),

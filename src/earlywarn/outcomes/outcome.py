@@ -17,7 +17,7 @@ from earlywarn.outcomes.bearing import Disputes, stage_at
 from earlywarn.outcomes.label import Resolver
 from earlywarn.outcomes.obligations import obligations
 from earlywarn.outcomes.versions import Obligations, maturity
-from earlywarn.tables.facts import units
+from earlywarn.tables.facts import as_text, units
 from earlywarn.tables.ledger import Ledger
 
 __all__ = ["OBSERVATION_COLUMNS", "STAGES", "Outcome"]
@@ -206,10 +206,10 @@ class Outcome:
         customers = np.array([*ledger.customers, None], dtype=object)
         frame = pd.DataFrame(
             {
-                "obligation_id": ids,
-                "stage": stage_at(ledger, versions, as_of),
-                "invoice_id": invoice_ids[np.where(is_invoice, versions.debt, n_invoices)],
-                "customer_id": customers[versions.owner],
+                "obligation_id": as_text(ids),
+                "stage": as_text(stage_at(ledger, versions, as_of)),
+                "invoice_id": as_text(invoice_ids[np.where(is_invoice, versions.debt, n_invoices)]),
+                "customer_id": as_text(customers[versions.owner]),
                 "as_of": to_datetime64(as_of),
                 "due_on": to_datetime64(versions.due_at),
                 "lead_days": (versions.due_at - as_of) // US_PER_DAY,
@@ -224,6 +224,7 @@ class Outcome:
 def _notices(unknown: int) -> tuple[str, ...]:
     if not unknown:
         return ()
-    note = f"{unknown:,} obligations were not known yet, or paid or withdrawn, at due minus lead and are not observed."
+    were = "obligation was" if unknown == 1 else "obligations were"
+    note = f"{unknown:,} {were} not known yet, or due on another day, at due minus lead and not observed then."
     log.info(note)
     return (note,)

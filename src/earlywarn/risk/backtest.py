@@ -28,7 +28,7 @@ __all__ = ["BacktestResult", "backtest"]
 
 MODEL = "earlywarn"
 POOLED = "all"
-Progress = Callable[[str, int, int], None]
+Progress = Callable[[float], None]
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def backtest(
     random_state : int
         Seed of the default model.
     progress : callable, optional
-        Called as progress(what, done, of).
+        Called with the share that is done.
 
     Returns
     -------
@@ -135,9 +135,9 @@ def backtest(
     1    2  1.0
     2  all  1.0
     """
-    seen = _Progress(progress, folds)
+    tell = progress if progress is not None else lambda share: None
     observed = _observed(features, outcome, ledger, baselines, start, end)
-    seen.step("features")
+    tell(1 / (folds + 1))
     prototype = model if model is not None else RiskModel(features, random_state=random_state)
     tested, notices = [], []
     for fold, (train, test) in enumerate(_splits(observed.frame, folds), start=1):
@@ -145,7 +145,7 @@ def backtest(
             tested.append(_tested(observed, train, test, fold, prototype))
         except NotEnoughHistoryError as error:
             notices.append(f"fold {fold} was left out: {error.what} {error.found or ''}".strip())
-        seen.step(f"fold {fold}")
+        tell((fold + 1) / (folds + 1))
     if not tested:
         raise NotEnoughHistoryError(
             "no fold has enough matured rows of either class to train on.",
@@ -165,16 +165,6 @@ class _Observed:
     late: pd.Series[Any]
     X: pd.DataFrame
     baselines: pd.DataFrame
-
-
-class _Progress:
-    def __init__(self, call: Progress | None, folds: int) -> None:
-        self._call, self._done, self._of = call, 0, folds + 1
-
-    def step(self, what: str) -> None:
-        self._done += 1
-        if self._call is not None:
-            self._call(what, self._done, self._of)
 
 
 def _observed(

@@ -116,7 +116,7 @@ class RiskModel(Explained, ClassifierMixin, BaseEstimator):  # type: ignore[misc
         *,
         n_estimators: int = 200,
         learning_rate: float = 0.05,
-        max_depth: int = 5,
+        max_depth: int = 6,
         min_child_weight: float = 5.0,
         subsample: float = 0.8,
         colsample_bytree: float = 0.8,

@@ -43,9 +43,13 @@ def write_bundle(directory: str | os.PathLike[str], files: Mapping[str, bytes]) 
         B501 when the folder holds something else than a bundle.
     """
     target = Path(directory)
-    if target.exists() and (not target.is_dir() or (any(target.iterdir()) and not (target / MANIFEST).is_file())):
+    if target.exists() and (
+        not target.is_dir() or (any(target.iterdir()) and not (target / MANIFEST).is_file())
+    ):
         raise BundleError(
-            f"{target.name!r} holds something else than a bundle.", code="B501", hint="name a new or an empty folder."
+            f"{target.name!r} holds something else than a bundle.",
+            code="B501",
+            hint="name a new or an empty folder.",
         )
     target.parent.mkdir(parents=True, exist_ok=True)
     staged = Path(tempfile.mkdtemp(prefix=".bundle-", dir=target.parent))
@@ -87,7 +91,9 @@ def read_bundle(directory: str | os.PathLike[str]) -> dict[str, bytes]:
     folder = Path(directory)
     if not (folder / MANIFEST).is_file():
         raise BundleError(
-            f"{folder.name!r} is no bundle: it has no {MANIFEST}.", code="B510", hint="name a folder that save() wrote."
+            f"{folder.name!r} is no bundle: it has no {MANIFEST}.",
+            code="B510",
+            hint="name a folder that save() wrote.",
         )
     stated = _read_manifest(folder / MANIFEST)
     found = {path.name for path in folder.iterdir()} - {MANIFEST}
@@ -96,10 +102,14 @@ def read_bundle(directory: str | os.PathLike[str]) -> dict[str, bytes]:
     content: dict[str, bytes] = {}
     for name in stated:
         if (folder / name).is_symlink() or (folder / name).stat().st_size > _LIMIT:
-            _refuse("B513", "holds a link or a file that is too large", [name], "copy the whole folder again.")
+            _refuse(
+                "B513", "holds a link or a file that is too large", [name], "copy the whole folder again."
+            )
         content[name] = (folder / name).read_bytes()
     changed = [name for name, raw in content.items() if hashlib.sha256(raw).hexdigest() != stated[name]]
-    _refuse("B513", "was changed after it was written", changed, "copy the whole folder again, or train anew.")
+    _refuse(
+        "B513", "was changed after it was written", changed, "copy the whole folder again, or train anew."
+    )
     return content
 
 

@@ -86,7 +86,9 @@ class Scorer:
     >>> features, outcome = ew.FeatureSet.default(), ew.Outcome()
     >>> obs = outcome.observations(ledger)
     >>> X, y = features.compute(ledger, obs), outcome.label(ledger, obs)
-    >>> scorer = ew.Scorer(features, outcome, ew.RiskModel(features).fit(X, y, as_of=obs["as_of"]), ew.Policy.default())
+    >>> scorer = ew.Scorer(
+    ...     features, outcome, ew.RiskModel(features).fit(X, y, as_of=obs["as_of"]), ew.Policy.default()
+    ... )
     >>> plan = scorer.recommend(ledger, ledger.until, capacity={"calls": 5})
     >>> bool(plan["customer_id"].is_unique)
     True
@@ -179,7 +181,9 @@ class Scorer:
         DataFrame, as from `RiskModel.reason_codes`
         """
         horizon = max(int(scores["lead_days"].max()), 0) if len(scores) else 0
-        obs = self.outcome.standing(ledger, scores.attrs["as_of"], horizon).set_index("obligation_id", drop=False)
+        obs = self.outcome.standing(ledger, scores.attrs["as_of"], horizon).set_index(
+            "obligation_id", drop=False
+        )
         matrix = self.features.compute(ledger, obs.loc[scores["obligation_id"]].set_axis(scores.index))
         return self.model.reason_codes(matrix, top=top, language=language, currency=ledger.currency)
 
@@ -284,7 +288,9 @@ class Scorer:
             ranked by risk times amount for now; values and optimisation come with a later version.
         """
         scored = self._score(ledger, as_of, horizon_days, None, context, progress)
-        plan = self.policy.decide(scored.scores, scored.matrix, ledger, pd.Timestamp(scored.scores.attrs["as_of"]), capacity)
+        plan = self.policy.decide(
+            scored.scores, scored.matrix, ledger, pd.Timestamp(scored.scores.attrs["as_of"]), capacity
+        )
         plan["reasons"] = self._sentences(plan, scored, language, ledger.currency)
         plan.attrs.update(scored.scores.attrs)
         return plan
@@ -316,7 +322,9 @@ class Scorer:
         from hashlib import sha256
 
         parts = sorted(self._files().items())
-        return sha256(b"".join(sha256(content).digest() for name, content in parts if name != "policy.toml")).hexdigest()[:12]
+        return sha256(
+            b"".join(sha256(content).digest() for name, content in parts if name != "policy.toml")
+        ).hexdigest()[:12]
 
     def _files(self) -> dict[str, bytes]:
         outcome = {"grace_days": self.outcome.grace_days, "lead_days": list(self.outcome.leads)}
@@ -368,7 +376,9 @@ class Scorer:
             return cls(
                 features,
                 Outcome(grace_days=int(outcome["grace_days"]), lead_days=tuple(outcome["lead_days"])),
-                RiskModel.from_files({name: content[name] for name in ("booster.ubj", "model.json")}, features),
+                RiskModel.from_files(
+                    {name: content[name] for name in ("booster.ubj", "model.json")}, features
+                ),
                 Policy.from_text(content["policy.toml"].decode()),
             )
         except (KeyError, TypeError, ValueError) as error:
@@ -401,7 +411,9 @@ def _contract_columns(ledger: Ledger, obs: pd.DataFrame) -> dict[str, Any]:
 
 def _exposure(ledger: Ledger, obs: pd.DataFrame, as_of: pd.Timestamp) -> npt.NDArray[np.float64]:
     """Open receivable of each obligation's debtor, in units of currency."""
-    balances = ledger.facts("balances").known_before(int(as_of.to_datetime64().astype("M8[us]").astype(np.int64)))
+    balances = ledger.facts("balances").known_before(
+        int(as_of.to_datetime64().astype("M8[us]").astype(np.int64))
+    )
     latest = np.zeros(len(ledger.customers) + 1, dtype=np.int64)
     latest[balances.owner] = np.asarray(balances.columns["open_amount"])
     place = {label: code for code, label in enumerate(ledger.customers)}

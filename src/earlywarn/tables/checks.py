@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal, DecimalException
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from earlywarn.dates import NAT, US_PER_DAY
 from earlywarn.errors import suggest
 from earlywarn.tables.schema import Column
 
-__all__ = ["Faults", "Text", "coerce", "no_money"]
+__all__ = ["Faults", "Text", "coerce", "no_money", "stated"]
 
 Mask = npt.NDArray[np.bool_]
 Rows = npt.NDArray[np.int64]
@@ -149,7 +149,7 @@ def _outside_vocabulary(text: Text, column: Column) -> list[tuple[str, str, Mask
 
 
 def _to_numbers(series: pd.Series[Any]) -> tuple[Any, list[tuple[str, str, Mask]]]:
-    given = _given(series)
+    given = stated(series)
     numbers = pd.to_numeric(series, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
     bad = given & ~np.isfinite(numbers)
     return np.where(bad, np.nan, numbers), [("D130", "is no number", bad)]
@@ -159,14 +159,14 @@ _TRUTH = {"true": 1.0, "false": 0.0, "1": 1.0, "0": 0.0, "1.0": 1.0, "0.0": 0.0,
 
 
 def _to_bools(series: pd.Series[Any]) -> tuple[Any, list[tuple[str, str, Mask]]]:
-    given = _given(series)
+    given = stated(series)
     truth = np.array([_TRUTH.get(str(value).strip().lower(), np.nan) for value in series], dtype=np.float64)
     return np.where(given, truth, np.nan), [("D136", "is neither true nor false", given & np.isnan(truth))]
 
 
 def _to_money(series: pd.Series[Any], digits: int) -> tuple[Any, list[tuple[str, str, Mask]]]:
     """Minor units; decimals beyond the currency's are a fault, binary noise of floats is not."""
-    given = _given(series)
+    given = stated(series)
     if not pd.api.types.is_numeric_dtype(series.dtype):
         return _text_to_money(series, given, digits)
     scaled = series.to_numpy(dtype=np.float64, na_value=np.nan) * 10.0**digits
@@ -188,7 +188,7 @@ def _text_to_money(series: pd.Series[Any], given: Mask, digits: int) -> tuple[An
     for row in np.flatnonzero(given):
         try:
             scaled = Decimal(str(series.iloc[row]).strip()).scaleb(digits)
-        except InvalidOperation:
+        except DecimalException:
             bad[row] = True
             continue
         if not scaled.is_finite() or abs(scaled) >= 2**53:
@@ -211,7 +211,7 @@ def _to_dates(series: pd.Series[Any], timezone: str) -> tuple[Any, list[tuple[st
         us = series.to_numpy().astype("M8[us]").astype(np.int64)
         return _within_reach(us, series.isna().to_numpy())
     if pd.api.types.is_numeric_dtype(series.dtype):
-        given = _given(series)
+        given = stated(series)
         return np.full(len(series), NAT, dtype=np.int64), [("D133", "is a number, no date", given)]
     codes, uniques = pd.factorize(series, use_na_sentinel=True)
     parsed = [_parse_date(value, timezone) for value in uniques]
@@ -251,7 +251,7 @@ def _within_reach(us: Rows, missing: Mask) -> tuple[Rows, list[tuple[str, str, M
     return np.where(far | missing, NAT, us), [("D137", "lies before 1900 or after 2199", far)]
 
 
-def _given(series: pd.Series[Any]) -> Mask:
+def stated(series: pd.Series[Any]) -> Mask:
     """Where a value is stated: not missing and not blank."""
     given = series.notna().to_numpy(dtype=bool)
     if pd.api.types.is_string_dtype(series.dtype) or series.dtype == np.dtype(object):

@@ -19,7 +19,7 @@ from earlywarn.dates import ALWAYS, FOREVER, NAT, US_PER_DAY, known_after, to_da
 from earlywarn.tables.checks import Faults, Text, coerce, no_money
 from earlywarn.tables.schema import TableSchema
 
-__all__ = ["Facts", "check_table", "versions"]
+__all__ = ["Facts", "as_text", "blank", "check_table", "units", "versions"]
 
 Rows = npt.NDArray[np.int64]
 Values = Text | npt.NDArray[Any]
@@ -118,7 +118,7 @@ class Facts:
         for name, values in self.columns.items():
             kind = self.kinds[name]
             if isinstance(values, Text):
-                data[name] = pd.Series(values.values(), dtype="object").astype("str" if _PANDAS_3 else "object")
+                data[name] = as_text(values.values())
             elif kind == "money":
                 data[name] = units(values, digits)
             elif kind == "date":
@@ -130,7 +130,18 @@ class Facts:
         return pd.DataFrame(data)
 
 
-_PANDAS_3 = int(pd.__version__.split(".")[0]) >= 3
+_TEXT = "str" if int(pd.__version__.split(".")[0]) >= 3 else "object"
+
+
+def as_text(words: Any) -> pd.Series[Any]:
+    """A column of text in the dtype that this pandas gives to text, also when it is empty or all missing.
+
+    Examples
+    --------
+    >>> as_text(["a", None]).isna().tolist()
+    [False, True]
+    """
+    return pd.Series(list(words), dtype="object").astype(_TEXT)
 
 
 def units(minor: npt.NDArray[Any], digits: int) -> npt.NDArray[np.float64]:

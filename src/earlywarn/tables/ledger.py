@@ -17,10 +17,10 @@ import pandas as pd
 from earlywarn.dates import ALWAYS, FOREVER, NAT, US_PER_DAY, day_end, iso, moment
 from earlywarn.errors import DataError, suggest
 from earlywarn.tables import streams
-from earlywarn.tables.checks import Faults, Text
+from earlywarn.tables.checks import Faults, Text, stated
 from earlywarn.tables.events import Debts, debts_of, settlement_events
-from earlywarn.tables.facts import Facts, check_table
-from earlywarn.tables.read import read_frame, rename_columns
+from earlywarn.tables.facts import Facts, as_text, check_table
+from earlywarn.tables.read import read_frame, rename, rename_columns
 from earlywarn.tables.schema import STATIC, STREAMS, TABLES, TableSchema, declared
 from earlywarn.tables.settlement import Entries, States, settle
 
@@ -197,7 +197,7 @@ class Ledger:
         >>> len(Ledger.from_invoices(frame, settled_on="paid").frame("payments"))
         1
         """
-        invoices = read_frame(frame, "invoices").rename(columns=dict(columns or {}))
+        invoices = rename(read_frame(frame, "invoices"), "invoices", columns or {})
         if settled_on not in invoices.columns:
             raise DataError(
                 f"settled_on={settled_on!r} is no column of the invoices.",
@@ -211,7 +211,7 @@ class Ledger:
                 code="D101",
                 hint=suggest(missing[0], map(str, invoices.columns)) + " Name yours in columns={theirs: ours}.",
             )
-        paid = invoices[invoices[settled_on].notna()]
+        paid = invoices[stated(invoices[settled_on])]
         payments = pd.DataFrame(
             {
                 "payment_id": "settles " + paid["invoice_id"].astype("str"),
@@ -319,7 +319,7 @@ class Ledger:
         frame = facts.frame(self.digits)
         if name in STREAMS:
             ids = np.array([*self.customers, None], dtype=object)
-            frame.insert(0, "customer_id", ids[facts.owner])
+            frame.insert(0, "customer_id", as_text(ids[facts.owner]))
         return frame
 
     def known_before(self, as_of: Any) -> Ledger:
@@ -650,8 +650,9 @@ def _in_order_of_parents(schemas: Mapping[str, TableSchema]) -> list[str]:
 
 
 def _latest_known(tables: Mapping[str, Facts]) -> int:
+    """When the last invoice or payment became known; 1970 where there is neither."""
     known = np.concatenate([tables["invoices"].known_at, tables["payments"].known_at])
-    return int(known.max()) if len(known) else ALWAYS + 1
+    return int(known.max(initial=ALWAYS)) if len(known) else 0
 
 
 def _strict_error(faults: pd.DataFrame, frames: Mapping[str, pd.DataFrame]) -> DataError:

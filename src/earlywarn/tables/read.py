@@ -14,7 +14,7 @@ import pandas as pd
 from earlywarn.errors import DataError, suggest
 from earlywarn.tables.schema import TableSchema
 
-__all__ = ["read_frame", "rename_columns"]
+__all__ = ["read_frame", "rename", "rename_columns"]
 
 
 def read_frame(source: Any, name: str) -> pd.DataFrame:
@@ -87,19 +87,15 @@ def rename_columns(
     Raises
     ------
     DataError
-        D112 a mapping that names columns that are not there; D113 personal content that may not be read.
+        D112 a mapping from or to columns that are not there; D113 personal content that may not be read.
     """
-    absent = [theirs for theirs in mapping if theirs not in frame.columns]
-    if absent:
+    strange = [ours for ours in mapping.values() if ours not in schema.columns]
+    if strange:
         raise DataError(
-            f"columns={{{schema.name!r}: …}} names {absent[0]!r}, which {schema.name} does not have.",
+            f"columns={{{schema.name!r}: …}} maps to {strange[0]!r}, which is no column of ours.",
             code="D112",
-            hint=suggest(absent[0], map(str, frame.columns)),
+            hint=suggest(strange[0], schema.columns),
         )
-    frame = frame.rename(columns=dict(mapping))
-    twice = frame.columns[frame.columns.duplicated()]
-    if len(twice):
-        raise DataError(f"{schema.name} has two columns {twice[0]!r}.", code="D112", hint="drop or rename one.")
     private = [column for column in frame.columns if str(column).lower() in schema.forbidden]
     if private:
         raise DataError(
@@ -107,6 +103,7 @@ def rename_columns(
             code="D113",
             hint="hand over totals per contract and kind only.",
         )
+    frame = rename(frame, schema.name, mapping)
     names = list(map(str, frame.columns))
     missing = [
         f"{schema.name}.{column} is missing; {suggest(column, names)}"
@@ -115,3 +112,37 @@ def rename_columns(
     ]
     unknown = [column for column in names if column not in schema.columns]
     return frame[[column for column in schema.columns if column in frame.columns]], missing, unknown
+
+
+def rename(frame: pd.DataFrame, name: str, mapping: Mapping[str, str]) -> pd.DataFrame:
+    """A frame under our names.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    name : str
+        The table's name, for messages.
+    mapping : mapping of str to str
+        Their name -> ours.
+
+    Returns
+    -------
+    DataFrame
+
+    Raises
+    ------
+    DataError
+        D112 when a name of theirs is not there, or two columns end under one name.
+    """
+    absent = [theirs for theirs in mapping if theirs not in frame.columns]
+    if absent:
+        raise DataError(
+            f"columns names {absent[0]!r}, which {name} does not have.",
+            code="D112",
+            hint=suggest(absent[0], map(str, frame.columns)),
+        )
+    frame = frame.rename(columns=dict(mapping))
+    twice = frame.columns[frame.columns.duplicated()]
+    if len(twice):
+        raise DataError(f"{name} has two columns {twice[0]!r}.", code="D112", hint="drop or rename one.")
+    return frame

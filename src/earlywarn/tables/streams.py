@@ -202,14 +202,14 @@ def maturities(
 
 def _maturing_state(states: States, span: range, late_after_days: int, lag_days: int) -> tuple[int, int]:
     """Close of due + ``late_after_days`` and when it is known; a due day that had closed moves no more."""
-    due = int(states.due_at[span.start])
+    due, since = int(states.due_at[span.start]), int(states.known_at[span.start])
     for i in span:
-        if states.known_at[i] <= _close(due):
-            due = int(states.due_at[i])
+        if states.due_at[i] != due and states.known_at[i] <= _close(due):
+            due, since = int(states.due_at[i]), int(states.known_at[i])
     close = _close(due, late_after_days)
     day = np.array([close // US_PER_DAY])
     seen = int(day_end(add_bank_days(day, lag_days))[0]) if lag_days else close
-    return close, max(close, seen, int(states.known_at[span.start]))
+    return close, max(close, seen, since)
 
 
 def _close(due_at: int, days: int = 0) -> int:

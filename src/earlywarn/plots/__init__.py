@@ -1,0 +1,7 @@
+"""Pictures in scikit-learn's manner: a display holds arrays, `plot` draws them. Knows no model."""
+
+from earlywarn.plots.reasons import ReasonDisplay
+from earlywarn.plots.reliability import ReliabilityDisplay
+from earlywarn.plots.worklist import WorklistDisplay
+
+__all__ = ["ReasonDisplay", "ReliabilityDisplay", "WorklistDisplay"]
