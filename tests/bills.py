@@ -26,9 +26,7 @@ def table(rows: list[dict[str, Any]], required: tuple[str, ...]) -> pd.DataFrame
     return frame if len(rows) else pd.DataFrame(columns=[*required, "customer_id"])
 
 
-def ledger(
-    invoices: list[dict[str, Any]], payments: list[dict[str, Any]] | None = None, **options: Any
-) -> Ledger:
+def ledger(invoices: list[dict[str, Any]], payments: list[dict[str, Any]] | None = None, **options: Any) -> Ledger:
     """A ledger from rows; other tables as lists of rows too."""
     tables = {name: pd.DataFrame(rows) if isinstance(rows, list) else rows for name, rows in options.items()}
     return Ledger.from_tables(invoices=table(invoices, INVOICE), payments=table(payments or [], PAYMENT), **tables)

@@ -99,7 +99,12 @@ RETURNS = [
     ("2025-12-29", ["2025-12-30", "2025-12-31", "2026-01-02", "2026-01-05", "2026-01-06"]),
 ]
 EXECUTED = {"2026-04-04": "2026-04-07"}
-MATURE = {"2026-04-01": "2026-04-13", "2026-04-04": "2026-04-15", "2025-12-22": "2026-01-02", "2025-12-29": "2026-01-07"}
+MATURE = {
+    "2026-04-01": "2026-04-13",
+    "2026-04-04": "2026-04-15",
+    "2025-12-22": "2026-01-02",
+    "2025-12-29": "2026-01-07",
+}
 COLLECTED = [(due, day, target_day) for due, days in RETURNS for target_day, day in enumerate(days, 1)]
 
 
@@ -261,7 +266,9 @@ def test_after_an_arrangement_its_instalments_are_the_obligations():
 
 def test_an_overdue_bill_under_instalments_stands_no_more_and_comes_back_when_they_are_broken():
     options = agreed("2026-03-25", "instalments", ["2026-04-10", "2026-05-10"], [50, 50])
-    broken = agreed("2026-03-25", "instalments", ["2026-04-10", "2026-05-10"], [50, 50], ended_on="2026-04-20", ended_as="broken")
+    broken = agreed(
+        "2026-03-25", "instalments", ["2026-04-10", "2026-05-10"], [50, 50], ended_on="2026-04-20", ended_as="broken"
+    )
     standing = Outcome().standing
     ids = ["instalment:r:1", "instalment:r:2"]
     assert standing(ledger([A], [], **options, until=FAR), "2026-04-01", 60)["obligation_id"].tolist() == ids

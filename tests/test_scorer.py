@@ -184,5 +184,17 @@ def test_features_and_model_must_fit(scorer: ew.Scorer) -> None:
         ew.Scorer(scorer.features.drop("usage_*"), scorer.outcome, scorer.model, scorer.policy)
 
 
+def test_a_small_set_of_features_goes_with_the_default_policy(ledger: ew.Ledger, tmp_path: Path) -> None:
+    features, outcome = ew.FeatureSet.default().select("late_share_*", "invoice_amount_now"), ew.Outcome()
+    obs = outcome.observations(ledger, end="2025-05-01")
+    model = ew.RiskModel(features, n_estimators=20).fit(features.compute(ledger, obs), outcome.label(ledger, obs))
+    small = ew.Scorer(features, outcome, model, ew.Policy.default())
+    assert "usage_spike_30d" in small.policy_features
+    plan = small.recommend(ledger, AS_OF)
+    again = ew.Scorer.load(small.save(tmp_path / "small")).recommend(ledger, AS_OF)
+    pd.testing.assert_frame_equal(plan, again)
+    assert plan["exclusion"].isna().any()
+
+
 def test_leads_the_model_was_not_trained_on_are_noted(scores: pd.DataFrame) -> None:
     assert any("leads the model was not trained on" in notice for notice in scores.attrs["notices"])

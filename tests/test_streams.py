@@ -178,7 +178,9 @@ def test_the_balance_at_every_moment_is_the_sum_over_the_states_of_the_debts(his
                 continue
             last = before[-1]
             since = own.moments("oldest_overdue_on")[last]
-            counted = [own.numbers(name)[last] for name in ("open_amount", "overdue_amount", "open_count", "overdue_count")]
+            counted = [
+                own.numbers(name)[last] for name in ("open_amount", "overdue_amount", "open_count", "overdue_count")
+            ]
             day = float(since // US_PER_DAY) if counted[3] else np.nan
             np.testing.assert_array_equal([*counted, day], owed_by_hand(books, customer, at))
 
@@ -187,14 +189,32 @@ def test_the_balance_at_every_moment_is_the_sum_over_the_states_of_the_debts(his
 
 
 def test_return_reasons_fall_into_families_and_ms03_stays_unknown():
-    codes = ["AM04", "AC01", "AC04", "AC06", "MD01", "MD02", "MS02", "SL01", "MD06", "MD07", "MS03", "ZZ99", None, "am04"]
+    codes = [
+        "AM04",
+        "AC01",
+        "AC04",
+        "AC06",
+        "MD01",
+        "MD02",
+        "MS02",
+        "SL01",
+        "MD06",
+        "MD07",
+        "MS03",
+        "ZZ99",
+        None,
+        "am04",
+    ]
     families = ["funds", *["account"] * 3, *["mandate"] * 2, *["customer"] * 3, "deceased", *["unknown"] * 3, "funds"]
     assert cause_family(Text.of(codes)).values().tolist() == families
 
 
 def test_returns_list_failed_returned_refunded_and_reversed_payments_with_attempt_and_cause():
     words = ["failed", "returned", "refunded", "reversed"]
-    rows = [payment(f"p{n}", f"2026-02-0{n + 1}", 10 + n, event=word, attempt=n, reason_code="AM04") for n, word in enumerate(words)]
+    rows = [
+        payment(f"p{n}", f"2026-02-0{n + 1}", 10 + n, event=word, attempt=n, reason_code="AM04")
+        for n, word in enumerate(words)
+    ]
     frame = ledger([A], [*rows, payment("ok", "2026-02-01", 5, event="settled")]).frame("returns")
     assert frame[["cause", "attempt", "amount"]].to_numpy().tolist() == [["funds", n, 10 + n] for n in range(4)]
 
@@ -223,7 +243,7 @@ def test_streams_never_change_what_a_moment_could_see(history: Any):
     last = int(pd.Timestamp("2026-12-31").to_datetime64().astype("M8[us]").astype(np.int64))
     for name in ("settlements", "maturities", "balances", "returns", "obligations"):
         whole = books.facts(name)
-        for at in np.unique(whole.known_at)[::4].tolist() + [last]:
+        for at in [*np.unique(whole.known_at)[::4].tolist(), last]:
             cut = books.known_before(at).facts(name)
             one = whole.take(visible(whole.known_at, whole.known_until, at)).frame(2)
             two = cut.take(visible(cut.known_at, cut.known_until, at)).frame(2)

@@ -188,7 +188,7 @@ def moment(value: Any, timezone: str = "UTC") -> int:
         stamp = pd.Timestamp(value)
     except (ValueError, TypeError) as error:
         raise DataError(f"{value!r} is not a moment.", code="D140", hint="write it as 2026-03-31.") from error
-    if stamp is pd.NaT:
+    if pd.isna(stamp):
         raise DataError("a moment is missing.", code="D140", found=repr(value), hint="write it as 2026-03-31.")
     if stamp.tzinfo is not None:
         stamp = stamp.tz_convert(timezone).tz_localize(None)

@@ -138,6 +138,14 @@ class FeatureSet:
     def from_dict(cls, content: Any) -> FeatureSet:
         """Rebuild what `to_dict` gave; nothing is read from disk.
 
+        Parameters
+        ----------
+        content : mapping
+
+        Returns
+        -------
+        FeatureSet
+
         Raises
         ------
         FeatureError
@@ -155,6 +163,10 @@ class FeatureSet:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists and dictionaries with every definition and every text, ready for JSON.
+
+        Returns
+        -------
+        dict
 
         Examples
         --------
@@ -216,6 +228,14 @@ class FeatureSet:
     def drop(self, *patterns: str) -> FeatureSet:
         """Return all features but those whose name fits a pattern such as ``"contact_*"``.
 
+        Parameters
+        ----------
+        *patterns : str
+
+        Returns
+        -------
+        FeatureSet
+
         Raises
         ------
         FeatureError
@@ -226,6 +246,14 @@ class FeatureSet:
 
     def select(self, *patterns: str) -> FeatureSet:
         """Return the features whose name fits a pattern, in their own order.
+
+        Parameters
+        ----------
+        *patterns : str
+
+        Returns
+        -------
+        FeatureSet
 
         Raises
         ------
@@ -278,7 +306,12 @@ class FeatureSet:
         return compute(self, ledger, obs, context=context, progress=progress)
 
     def to_markdown(self) -> str:
-        """Return the catalogue as a page of Markdown: one table a family."""
+        """Return the catalogue as a page of Markdown: one table a family.
+
+        Returns
+        -------
+        str
+        """
         return pages.markdown(self, self.families)
 
 

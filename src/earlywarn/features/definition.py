@@ -99,13 +99,28 @@ class Feature:
         return Feature, tuple(_plain(getattr(self, item)) for item in _given(self))
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain strings and dictionaries, ready for JSON; what is at its default is left out."""
+        """Plain strings and dictionaries, ready for JSON; what is at its default is left out.
+
+        Returns
+        -------
+        dict
+        """
         full = {item: _plain(getattr(self, item)) for item in _given(self)}
         return {item: content for item, content in full.items() if content}
 
     @classmethod
     def from_dict(cls, name: str, table: Mapping[str, Any]) -> Feature:
         """Build a feature from one table of a TOML file or a bundle.
+
+        Parameters
+        ----------
+        name : str
+        table : mapping
+            The definition's keys, as in `Feature`.
+
+        Returns
+        -------
+        Feature
 
         Raises
         ------

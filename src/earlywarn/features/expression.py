@@ -7,6 +7,7 @@ else looks up. Windows and aggregates are described here and computed elsewhere.
 from __future__ import annotations
 
 import ast
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,7 +22,7 @@ from earlywarn.features.aggregates import AGGREGATES, user_aggregates
 __all__ = ["Aggregate", "Expression", "Selection", "evaluate", "evaluate_scalar", "parse", "parse_condition"]
 
 MAX_LENGTH, MAX_NODES, MAX_DEPTH = 2_000, 250, 25
-DEFAULT_DAYS = 1_095.0
+DEFAULT_DAYS, MAX_DAYS = 1_095.0, 100_000
 SCALARS = ("where", "log", "exp", "sqrt", "abs", "clip", "coalesce", "isnull")
 #: Parameters that belong to one aggregate rather than to its window: name -> default (None: required).
 PARAMETERS: Mapping[str, Mapping[str, float | None]] = {
@@ -228,7 +229,7 @@ class _Reader:
             case ast.Constant(value=bool() as flag):
                 return Literal(float(flag))
             case ast.Constant(value=(int() | float()) as number):
-                return Literal(float(number))
+                return Literal(self.finite(number))
             case ast.Constant(value=str() as word):
                 return Literal(word)
             case ast.Name(id=name):
@@ -270,6 +271,8 @@ class _Reader:
         parts: list[Node] = []
         for op, left, right in zip(tree.ops, sides[:-1], sides[1:], strict=True):
             if isinstance(op, ast.In | ast.NotIn) and isinstance(right, ast.Tuple | ast.List | ast.Set):
+                if not right.elts:
+                    self.refuse("F214", "looks for something in an empty list")
                 here = self.node(left, table)
                 hits = tuple(Operation("==", (here, self.node(item, table))) for item in right.elts)
                 found: Node = Operation("or", hits)
@@ -303,6 +306,8 @@ class _Reader:
                 days = self.keywords(tree, ("days",)).get("days")
                 if days is None:
                     self.refuse("F213", "looks ahead without saying how far", "ahead(sum(…), days=30).")
+                if any(keyword.arg in ("days", "until") for keyword in inner.keywords):
+                    self.refuse("F213", "gives a window inside ahead", "ahead(sum(…), days=30).")
                 return self.aggregate(name, inner, ahead_days=self.number("days", days))
         self.refuse("F213", "gives ahead something else than one aggregate", "ahead(sum(obligations.amount), days=30).")
 
@@ -316,6 +321,10 @@ class _Reader:
             (key, self.number(key, words[key]) if key in words else self.default(name, key, default))
             for key, default in PARAMETERS.get(name, {}).items()
         )
+        for key, value in parameters:
+            low, high, edge = _RANGES[key]
+            if not (low < value <= high or (edge and value == low)):
+                self.refuse("F213", f"gives {name} {key}={value:g}", f"for example {key}={_EXAMPLES[key]}.")
         looks_ahead = ahead_days is not None or (name == "days_until" and argument is None)
         selection = self.selection(table, words, ahead_days, looks_ahead)
         result = Aggregate(name, argument, selection, parameters)
@@ -348,6 +357,8 @@ class _Reader:
         for keyword in tree.keywords:
             if keyword.arg is None or keyword.arg not in allowed:
                 self.refuse("F213", f"uses an unknown keyword {keyword.arg!r}", suggest(str(keyword.arg), allowed))
+            if keyword.arg in words:
+                self.refuse("F213", f"gives {keyword.arg}= twice")
             words[keyword.arg] = keyword.value
         return words
 
@@ -356,8 +367,11 @@ class _Reader:
     ) -> Selection:
         days = self.number("days", words["days"]) if "days" in words else ahead_days
         until = self.number("until", words["until"]) if "until" in words else 0.0
-        if days is not None and not 0 <= until < days:
-            self.refuse("F213", f"has an empty window (days={days:g}, until={until:g})", "days is the older edge.")
+        oldest = DEFAULT_DAYS if days is None else days
+        if not 0 <= until < oldest:
+            self.refuse("F213", f"has an empty window (days={oldest:g}, until={until:g})", "days is the older edge.")
+        if oldest > MAX_DAYS:
+            self.refuse("F213", f"looks {oldest:g} days back", f"days is at most {MAX_DAYS:,}.")
         last = self.whole("last", words["last"]) if "last" in words else None
         if last == 0:
             self.refuse("F213", "keeps the last 0 facts", "last is 1 or more.")
@@ -383,10 +397,19 @@ class _Reader:
             sign, tree = -1.0, tree.operand
         if not (isinstance(tree, ast.Constant) and type(tree.value) in (int, float)):
             self.refuse("F213", f"gives {key}= something else than a number")
-        value = sign * float(tree.value)  # type: ignore[arg-type]
+        value = sign * self.finite(tree.value)  # type: ignore[arg-type]
         if value < 0:
             self.refuse("F213", f"gives {key}= a negative number")
         return value
+
+    def finite(self, value: int | float) -> float:
+        try:
+            number = float(value)
+        except OverflowError:
+            number = math.inf
+        if not math.isfinite(number):
+            self.refuse("F214", "holds a number that is too large")
+        return number
 
     def whole(self, key: str, tree: ast.expr) -> int:
         value = self.number(key, tree)
@@ -407,11 +430,17 @@ _COMPARE: dict[type, str] = {
     ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=",
 }  # fmt: skip
 _ARITY = {"where": 3, "log": 1, "exp": 1, "sqrt": 1, "abs": 1, "clip": 3, "isnull": 1}
-_EXAMPLES = {"q": "0.9", "scale": "7"}
+_EXAMPLES = {"q": "0.9", "scale": "7", "alpha": "0.3"}
+#: What a parameter may be: above the first and up to the second, the first itself where the third says so.
+_RANGES = {"q": (0.0, 1.0, True), "alpha": (0.0, 1.0, False), "scale": (0.0, math.inf, False)}
 
 
 def _depth(tree: ast.AST) -> int:
-    return 1 + max((_depth(child) for child in ast.iter_child_nodes(tree)), default=0)
+    depth, level = 0, [tree]
+    while level:
+        depth += 1
+        level = [child for node in level for child in ast.iter_child_nodes(node)]
+    return depth
 
 
 Values = npt.NDArray[np.float64]

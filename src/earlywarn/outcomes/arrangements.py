@@ -95,7 +95,9 @@ def instalment_versions(ledger: Ledger) -> Obligations:
         labels = arrangements.text("arrangement_id").values()
         in_parts = ~arrangements.text("kind").is_word("postponement")
         ends = _ends(arrangements)
-        first = {label: int(arrangements.known_at[labels == label].min()) for label in plan_ids.labels if label in labels}
+        first = {
+            label: int(arrangements.known_at[labels == label].min()) for label in plan_ids.labels if label in labels
+        }
         for row in np.lexsort((arrangements.known_at, labels.astype(str))):
             if in_parts[row] and labels[row] in first:
                 members = np.flatnonzero(plan_ids.is_word(labels[row]))
@@ -117,7 +119,10 @@ def _instalment_states(
     """States of one arrangement's instalments, from each moment at which something about them became known."""
     plan = ledger.facts("instalments").take(members)
     amounts = np.asarray(plan.numbers("amount", NAT), dtype=np.int64)
-    ids = [f"instalment:{label}:{number:g}" for label, number in zip(plan.text("arrangement_id").values(), plan.numbers("number"), strict=True)]
+    ids = [
+        f"instalment:{label}:{number:g}"
+        for label, number in zip(plan.text("arrangement_id").values(), plan.numbers("number"), strict=True)
+    ]
     news = {*plan.known_at.tolist(), *plan.known_until.tolist(), *(seen for seen, _, _ in received), *period}
     moments = sorted(moment for moment in news if period[0] <= moment <= period[1])
     states: list[tuple[int, ...]] = []

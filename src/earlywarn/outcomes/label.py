@@ -150,9 +150,7 @@ class Resolver:
         late = books.came_back or undisputed > float(tolerance(np.array(books.amount), self.ledger.digits))
         return _Outcome(int(late), None, i, books.open, matures)
 
-    def _why_not(
-        self, debt: int, i: int, as_of: int, books: _Close, disputed: float, matures: int
-    ) -> str | None:
+    def _why_not(self, debt: int, i: int, as_of: int, books: _Close, disputed: float, matures: int) -> str | None:
         """Why there is no label, or None."""
         if matures > self.ledger.until_us:
             return "not mature"

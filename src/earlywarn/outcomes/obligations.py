@@ -83,7 +83,10 @@ def _plan_names(ledger: Ledger) -> npt.NDArray[np.object_]:
     customer = [ledger.customers[code] for code in schedule.owner]
     parts = [schedule.text(name).values() for name in ("account_id", "contract_id", "kind")]
     return np.array(
-        [":".join(["plan", *map(str, key)]) for key in zip(customer, *[_filled(part) for part in parts], days, strict=True)],
+        [
+            ":".join(["plan", *map(str, key)])
+            for key in zip(customer, *[_filled(part) for part in parts], days, strict=True)
+        ],
         dtype=object,
     )
 
@@ -128,7 +131,9 @@ def _collection_days(ledger: Ledger, table: str) -> Rows:
     stated, accounts = facts.text("collect_by").values(), facts.text("account_id").values()
     days = np.zeros(len(facts), dtype=np.int64)
     for row in range(len(facts)):
-        history = by_account.get(accounts[row], []) if accounts[row] is not None else by_owner.get(int(facts.owner[row]), [])
+        history = (
+            by_account.get(accounts[row], []) if accounts[row] is not None else by_owner.get(int(facts.owner[row]), [])
+        )
         known = [word for known_at, word in history if known_at <= facts.known_at[row]]
         days[row] = RETURN_WINDOW_DAYS.get(stated[row] or (known[-1] if known else None) or "", 0)
     if table != "invoices":

@@ -58,11 +58,20 @@ class Outcome:
     Examples
     --------
     >>> ledger = Ledger.from_tables(
-    ...     invoices=pd.DataFrame({"invoice_id": ["A", "B"], "customer_id": ["c1", "c1"],
-    ...         "issued_on": ["2026-03-01", "2026-04-01"], "due_on": ["2026-03-15", "2026-04-15"],
-    ...         "amount": [50.0, 60.0]}),
-    ...     payments=pd.DataFrame({"payment_id": ["p"], "customer_id": ["c1"], "paid_on": ["2026-03-20"],
-    ...         "amount": [50.0]}), until="2026-04-12")
+    ...     invoices=pd.DataFrame(
+    ...         {
+    ...             "invoice_id": ["A", "B"],
+    ...             "customer_id": ["c1", "c1"],
+    ...             "issued_on": ["2026-03-01", "2026-04-01"],
+    ...             "due_on": ["2026-03-15", "2026-04-15"],
+    ...             "amount": [50.0, 60.0],
+    ...         }
+    ...     ),
+    ...     payments=pd.DataFrame(
+    ...         {"payment_id": ["p"], "customer_id": ["c1"], "paid_on": ["2026-03-20"], "amount": [50.0]}
+    ...     ),
+    ...     until="2026-04-12",
+    ... )
     >>> outcome = Outcome(grace_days=3, lead_days=7)
     >>> obs = outcome.observations(ledger, "2026-03-01", "2026-04-30")
     >>> obs[["invoice_id", "as_of", "lead_days", "open_amount"]]
@@ -125,9 +134,7 @@ class Outcome:
         frame.attrs["notices"] = _notices(unknown)
         return frame
 
-    def standing(
-        self, ledger: Ledger, as_of: Any, horizon_days: int = 35, *, disputed: bool = False
-    ) -> pd.DataFrame:
+    def standing(self, ledger: Ledger, as_of: Any, horizon_days: int = 35, *, disputed: bool = False) -> pd.DataFrame:
         """Every obligation open at one moment and due within a horizon, at its true lead.
 
         Parameters
@@ -191,9 +198,7 @@ class Outcome:
         as_of = observations["as_of"].to_numpy().astype("M8[us]").astype(np.int64)
         return Resolver(ledger, versions, self.grace_days).resolve(numbers, as_of, observations.index)
 
-    def _frame(
-        self, ledger: Ledger, versions: Obligations, as_of: Rows, *, disputed: bool = False
-    ) -> pd.DataFrame:
+    def _frame(self, ledger: Ledger, versions: Obligations, as_of: Rows, *, disputed: bool = False) -> pd.DataFrame:
         if not disputed:
             in_dispute = Disputes(ledger).open_at(versions.debt, versions.owner, as_of)
             rows = np.flatnonzero(in_dispute < versions.open)

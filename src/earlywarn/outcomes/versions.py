@@ -76,7 +76,7 @@ def maturity(due_at: Rows, collected: Rows, grace_days: int, lag_days: int) -> R
 
     Examples
     --------
-    >>> due = np.array(["2026-04-01"], "M8[us]").astype(np.int64)      # the Wednesday before Easter
+    >>> due = np.array(["2026-04-01"], "M8[us]").astype(np.int64)  # the Wednesday before Easter
     >>> maturity(due, np.array([5]), 3, 0).astype("M8[us]").astype("M8[D]")
     array(['2026-04-10'], dtype='datetime64[D]')
     """

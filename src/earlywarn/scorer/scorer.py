@@ -53,7 +53,7 @@ SCORE_COLUMNS = {
     "status": "text",
 }
 _NOT_YET = ("amount_low", "amount_high", "p_low", "p_high", "p_shock")
-_FILES = ("features.json", "outcome.json", "policy.toml", "booster.ubj", "model.json")
+_FILES = ("features.json", "policy_features.json", "outcome.json", "policy.toml", "booster.ubj", "model.json")
 
 
 class _Scored(NamedTuple):
@@ -71,14 +71,15 @@ class Scorer:
     model : RiskModel
         Fitted on exactly these features.
     policy : Policy
-        Its conditions may name these features only.
+    policy_features : FeatureSet, optional
+        What the policy's conditions name beyond ``features``; from the shipped catalogue when left out.
 
     Raises
     ------
     FeatureError
         F290 when the model was fitted on other columns.
     PolicyError
-        When the policy names a feature that is not there.
+        P610 when the policy names a feature that neither these nor the catalogue have.
 
     Examples
     --------
@@ -94,7 +95,15 @@ class Scorer:
     True
     """
 
-    def __init__(self, features: FeatureSet, outcome: Outcome, model: RiskModel, policy: Policy) -> None:
+    def __init__(
+        self,
+        features: FeatureSet,
+        outcome: Outcome,
+        model: RiskModel,
+        policy: Policy,
+        *,
+        policy_features: FeatureSet | None = None,
+    ) -> None:
         fitted = set(map(str, model.feature_names_in_))
         if fitted != set(features.names):
             strange = sorted(fitted ^ set(features.names))
@@ -104,8 +113,8 @@ class Scorer:
                 found=", ".join(strange[:10]),
                 hint="fit it on features.compute(ledger, observations), or hand over the set it was fitted on.",
             )
-        policy.check_features(features.names)
         self.features = features
+        self.policy_features = _beyond(features, policy) if policy_features is None else policy_features
         self.outcome = outcome
         self.model = model
         self.policy = policy
@@ -201,13 +210,14 @@ class Scorer:
         if customers is not None:
             obs = obs[obs["customer_id"].isin(list(customers))].reset_index(drop=True)
         status = obligation_status(obs, ledger, at, self.policy)
-        matrix = self.features.compute(ledger, obs, context=context, progress=progress)
+        every = self.features + self.policy_features
+        matrix = every.compute(ledger, obs, context=context, progress=progress)
         scored = np.flatnonzero(status == "scored")
         p_late = np.full(len(obs), np.nan)
         reasons = np.empty(len(obs), dtype=object)
         reasons[:] = [()] * len(obs)
         if len(scored):
-            rows = matrix.iloc[scored]
+            rows = matrix.iloc[scored][list(self.features.names)]
             p_late[scored] = self.model.predict_proba(rows)[:, 1]
             reasons[scored] = self._leading(rows)
         scores = pd.DataFrame(
@@ -308,7 +318,8 @@ class Scorer:
         said = [(row, at) for row, at in zip(acting, leading, strict=True) if at >= 0 and known[at]]
         if not said:
             return sentences
-        matrix = scored.matrix.iloc[[at for _, at in said]].reset_index(drop=True)
+        rows = scored.matrix.iloc[[at for _, at in said]]
+        matrix = rows[list(self.features.names)].reset_index(drop=True)
         codes = self.model.reason_codes(matrix, top=3, language=language, currency=currency)
         for number, own in codes.groupby("observation", sort=False):
             sentences[said[int(number)][0]] = tuple(own["text"])  # type: ignore[arg-type]
@@ -323,14 +334,15 @@ class Scorer:
 
         parts = sorted(self._files().items())
         return sha256(
-            b"".join(sha256(content).digest() for name, content in parts if name != "policy.toml")
+            b"".join(sha256(content).digest() for name, content in parts if not name.startswith("policy"))
         ).hexdigest()[:12]
 
     def _files(self) -> dict[str, bytes]:
         outcome = {"grace_days": self.outcome.grace_days, "lead_days": list(self.outcome.leads)}
         return {
-            "features.json": json.dumps(self.features.to_dict(), indent=1, ensure_ascii=False).encode(),
-            "outcome.json": json.dumps(outcome, sort_keys=True).encode(),
+            "features.json": _json(self.features.to_dict()),
+            "policy_features.json": _json(self.policy_features.to_dict()),
+            "outcome.json": _json(outcome),
             "policy.toml": self.policy.text.encode(),
             **self.model.to_files(),
         }
@@ -380,6 +392,7 @@ class Scorer:
                     {name: content[name] for name in ("booster.ubj", "model.json")}, features
                 ),
                 Policy.from_text(content["policy.toml"].decode()),
+                policy_features=FeatureSet.from_dict(json.loads(content["policy_features.json"])),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise BundleError(
@@ -391,6 +404,20 @@ class Scorer:
 
     def __repr__(self) -> str:
         return f"<Scorer: {len(self.features)} features, {self.outcome}, model {self.model_version}>"
+
+
+def _beyond(features: FeatureSet, policy: Policy) -> FeatureSet:
+    """What the policy reads beyond the model's features, from the shipped catalogue."""
+    lacking = [name for name in policy.features_needed if name not in features]
+    if not lacking:
+        return FeatureSet([], features.families)
+    catalogue = FeatureSet.default()
+    policy.check_features((*features.names, *catalogue.names))
+    return catalogue.select(*lacking)
+
+
+def _json(content: Any) -> bytes:
+    return json.dumps(content, indent=1, ensure_ascii=False).encode()
 
 
 def _day_after(ledger: Ledger) -> pd.Timestamp:

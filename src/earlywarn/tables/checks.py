@@ -57,6 +57,12 @@ class Text:
         wanted = [code for code, label in enumerate(self.labels) if label in words]
         return np.isin(self.codes, wanted)
 
+    def filled(self, word: str) -> Text:
+        """The same column with a word where the text is missing."""
+        if (self.codes >= 0).all():
+            return self
+        return Text.of(np.where(self.codes < 0, word, self.values()))
+
     @staticmethod
     def of(values: Any) -> Text:
         """Encode an array of texts; None and NaN are missing."""
@@ -234,11 +240,13 @@ def _parse_date(value: Any, timezone: str) -> tuple[int, bool]:
         text_or_date = value.strip() if isinstance(value, str) else value
         if isinstance(text_or_date, str):
             stamp = pd.to_datetime(text_or_date, format="ISO8601")
+        elif isinstance(value, int | float | np.number):  # would count from 1970
+            return NAT, False
         else:
             stamp = pd.Timestamp(text_or_date)
     except (ValueError, TypeError):
         return NAT, False
-    if stamp is pd.NaT:
+    if pd.isna(stamp):
         return NAT, False
     aware = stamp.tzinfo is not None
     if aware:
@@ -254,7 +262,9 @@ def _within_reach(us: Rows, missing: Mask) -> tuple[Rows, list[tuple[str, str, M
 def stated(series: pd.Series[Any]) -> Mask:
     """Where a value is stated: not missing and not blank."""
     given = series.notna().to_numpy(dtype=bool)
-    if pd.api.types.is_string_dtype(series.dtype) or series.dtype == np.dtype(object):
-        blank = series.map(lambda value: isinstance(value, str) and not value.strip()).to_numpy(dtype=bool, na_value=False)
+    if pd.api.types.is_string_dtype(series.dtype) or pd.api.types.is_object_dtype(series.dtype):
+        blank = series.map(lambda value: isinstance(value, str) and not value.strip()).to_numpy(
+            dtype=bool, na_value=False
+        )
         given = given & ~blank
     return given

@@ -130,7 +130,7 @@ class Facts:
         return pd.DataFrame(data)
 
 
-_TEXT = "str" if int(pd.__version__.split(".")[0]) >= 3 else "object"
+_PANDAS_3 = int(pd.__version__.split(".")[0]) >= 3
 
 
 def as_text(words: Any) -> pd.Series[Any]:
@@ -141,7 +141,8 @@ def as_text(words: Any) -> pd.Series[Any]:
     >>> as_text(["a", None]).isna().tolist()
     [False, True]
     """
-    return pd.Series(list(words), dtype="object").astype(_TEXT)
+    column: pd.Series[Any] = pd.Series(list(words), dtype="object")
+    return column.astype("str") if _PANDAS_3 else column
 
 
 def units(minor: npt.NDArray[Any], digits: int) -> npt.NDArray[np.float64]:
@@ -208,6 +209,8 @@ def check_table(
                 faults.add(schema.name, np.flatnonzero(mask), name, code, note, frame[name][mask])
                 values = blank(values, mask)
                 good &= ~mask | cell_only
+        if column.default is not None and isinstance(values, Text):
+            values = values.filled(column.default)
         if column.required:
             empty = _missing(values) & good
             faults.add(

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from earlywarn.dates import ALWAYS, FOREVER, NAT, US_PER_DAY, day_end, iso, moment
+from earlywarn.dates import FOREVER, NAT, US_PER_DAY, day_end, iso, moment
 from earlywarn.errors import DataError, suggest
 from earlywarn.tables import streams
 from earlywarn.tables.checks import Faults, Text, stated
@@ -52,7 +52,21 @@ class _Settings:
 class Ledger:
     """Checked billing tables as dated facts; it does not change after construction.
 
-    Make one with `Ledger.from_tables` or `Ledger.from_invoices`.
+    Make one with `Ledger.from_tables` or `Ledger.from_invoices`; the constructor takes tables that were checked.
+
+    Parameters
+    ----------
+    tables : mapping of str to Facts
+    settings : settings of the run
+    customers, regions : tuple of str
+        Ids that ``owner`` codes point to.
+    until : int, microseconds
+    faults : DataFrame
+    notices : tuple of str
+    given : frozenset of str
+        Tables that were handed over.
+    static : mapping of str to tuple of str
+        Columns whose value of today may stand for the past.
 
     Attributes
     ----------
@@ -69,10 +83,19 @@ class Ledger:
     Examples
     --------
     >>> ledger = Ledger.from_tables(
-    ...     invoices=pd.DataFrame({"invoice_id": ["A"], "customer_id": ["c1"], "issued_on": ["2026-03-01"],
-    ...                            "due_on": ["2026-03-15"], "amount": [50.0]}),
-    ...     payments=pd.DataFrame({"payment_id": ["p"], "customer_id": ["c1"], "paid_on": ["2026-03-20"],
-    ...                            "amount": [50.0]}))
+    ...     invoices=pd.DataFrame(
+    ...         {
+    ...             "invoice_id": ["A"],
+    ...             "customer_id": ["c1"],
+    ...             "issued_on": ["2026-03-01"],
+    ...             "due_on": ["2026-03-15"],
+    ...             "amount": [50.0],
+    ...         }
+    ...     ),
+    ...     payments=pd.DataFrame(
+    ...         {"payment_id": ["p"], "customer_id": ["c1"], "paid_on": ["2026-03-20"], "amount": [50.0]}
+    ...     ),
+    ... )
     >>> ledger
     <Ledger: 1 customer, 1 invoice, 1 payment, EUR, until 2026-03-23 23:59:59.999999, 0 faults>
     >>> ledger.settlements.columns["days_beyond_terms"]
@@ -192,8 +215,16 @@ class Ledger:
 
         Examples
         --------
-        >>> frame = pd.DataFrame({"invoice_id": [1, 2], "customer_id": [7, 7], "issued_on": ["2026-03-01"] * 2,
-        ...                       "due_on": ["2026-03-15"] * 2, "amount": [10, 20], "paid": ["2026-03-14", None]})
+        >>> frame = pd.DataFrame(
+        ...     {
+        ...         "invoice_id": [1, 2],
+        ...         "customer_id": [7, 7],
+        ...         "issued_on": ["2026-03-01"] * 2,
+        ...         "due_on": ["2026-03-15"] * 2,
+        ...         "amount": [10, 20],
+        ...         "paid": ["2026-03-14", None],
+        ...     }
+        ... )
         >>> len(Ledger.from_invoices(frame, settled_on="paid").frame("payments"))
         1
         """
@@ -423,7 +454,10 @@ class _Builder:
         self.notices: list[str] = []
         self.timezone = timezone
         self.until = None if until is None else moment(until, timezone)
-        self.schemas: dict[str, TableSchema] = {**TABLES, **{name: declared(name, rule) for name, (_, rule) in extra.items()}}
+        self.schemas: dict[str, TableSchema] = {
+            **TABLES,
+            **{name: declared(name, rule) for name, (_, rule) in extra.items()},
+        }
         handed = {**tables, **{name: frame for name, (frame, _) in extra.items()}}
         self.entity = {name: rule["entity"] for name, (_, rule) in extra.items()}
         self.frames = self.read({name: table for name, table in handed.items() if table is not None}, columns)
@@ -516,9 +550,7 @@ class _Builder:
         frame = self.frames.get(name)
         if frame is None:
             return _empty_table(name)
-        return check_table(
-            schema, frame, self.faults, timezone=self.timezone, digits=digits, lag_days=self.lags[name]
-        )
+        return check_table(schema, frame, self.faults, timezone=self.timezone, digits=digits, lag_days=self.lags[name])
 
     def check_invoices(self, invoices: Facts) -> Facts:
         """Due before issued, and another currency than the ledger's."""
@@ -547,7 +579,9 @@ class _Builder:
         rows = facts.row[ahead]
         if len(rows):
             what = f"{facts.name}.{schema.time} lies after {iso(limit)}"
-            self.faults.add(facts.name, rows, schema.time, "D145", what, self.frames[facts.name][schema.time].iloc[rows])
+            self.faults.add(
+                facts.name, rows, schema.time, "D145", what, self.frames[facts.name][schema.time].iloc[rows]
+            )
         return facts.take(~ahead)
 
     def owned(
@@ -588,7 +622,15 @@ class _Builder:
         ):  # fmt: skip
             mask = np.array(wrong, dtype=bool)
             if mask.any():
-                self.faults.add("payments", payments.row[mask], "invoice_id", code, f"payments.invoice_id {what}", named[mask])
+                self.faults.add(
+                    "payments", payments.row[mask], "invoice_id", code, f"payments.invoice_id {what}", named[mask]
+                )
+        allocations = tables["allocations"].text("payment_id")
+        unpaid = ~allocations.is_word(*payments.text("payment_id").labels)
+        self.faults.add(
+            "allocations", tables["allocations"].row[unpaid], "payment_id", "D154",
+            "allocations.payment_id names a payment that is not there", allocations.values()[unpaid],
+        )  # fmt: skip
         for name, facts in tables.items():
             lost = (facts.owner < 0) & (facts.entity == "customer")
             if lost.any() and self.schemas[name].parent:
@@ -599,9 +641,8 @@ class _Builder:
             known = set(tables["customers"].text("customer_id").labels)
             strange = [label for label in _labels(tables, "customer_id") if label not in known]
             if strange:
-                self.notices.append(
-                    f"{len(strange)} customers have facts but no row in customers, first: {strange[0]!r}; they are kept."
-                )
+                who = f"{len(strange):,} customer{'s have' if len(strange) > 1 else ' has'} facts"
+                self.notices.append(f"{who} but no row in customers, first: {strange[0]!r}; they are kept.")
 
 
 @cache
@@ -652,7 +693,7 @@ def _in_order_of_parents(schemas: Mapping[str, TableSchema]) -> list[str]:
 def _latest_known(tables: Mapping[str, Facts]) -> int:
     """When the last invoice or payment became known; 1970 where there is neither."""
     known = np.concatenate([tables["invoices"].known_at, tables["payments"].known_at])
-    return int(known.max(initial=ALWAYS)) if len(known) else 0
+    return int(known.max()) if len(known) else 0
 
 
 def _strict_error(faults: pd.DataFrame, frames: Mapping[str, pd.DataFrame]) -> DataError:

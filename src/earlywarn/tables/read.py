@@ -60,7 +60,9 @@ def _read_file(path: Path, name: str) -> pd.DataFrame:
         return pd.read_parquet(path)
     if path.suffix.lower() in (".csv", ".gz", ".zip"):
         return pd.read_csv(path, dtype="str", keep_default_na=False, na_values=[""])
-    raise DataError(f"{name}: {path.name!r} is neither Parquet nor CSV.", code="D111", hint="end it on .parquet or .csv.")
+    raise DataError(
+        f"{name}: {path.name!r} is neither Parquet nor CSV.", code="D111", hint="end it on .parquet or .csv."
+    )
 
 
 def rename_columns(
@@ -104,13 +106,12 @@ def rename_columns(
             hint="hand over totals per contract and kind only.",
         )
     frame = rename(frame, schema.name, mapping)
-    names = list(map(str, frame.columns))
+    unknown = [str(column) for column in frame.columns if column not in schema.columns]
     missing = [
-        f"{schema.name}.{column} is missing; {suggest(column, names)}"
+        f"{schema.name}.{column} is missing; {suggest(column, unknown or map(str, frame.columns))}"
         for column in schema.required
         if column not in frame.columns
     ]
-    unknown = [column for column in names if column not in schema.columns]
     return frame[[column for column in schema.columns if column in frame.columns]], missing, unknown
 
 

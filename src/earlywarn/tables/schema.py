@@ -30,6 +30,8 @@ class Column:
         Must be there, and filled in every row.
     words : tuple of str
         The closed vocabulary, empty when any text goes.
+    default : str, optional
+        What an empty cell means.
     known_from : str, optional
         The date column from which this one is known; until then it counts as empty.
     """
@@ -38,6 +40,7 @@ class Column:
     kind: str
     required: bool = False
     words: tuple[str, ...] = ()
+    default: str | None = None
     known_from: str | None = None
 
 
@@ -184,9 +187,11 @@ _SCHEMAS = (
         "payments",
         _columns(
             "payment_id customer_id paid_on:date amount:money",
-            "event kind value_on:date invoice_id account_id method scheme attempt:number reason_code mandate_id payer_key",
-            event=_words("initiated", "settled", "failed", "returned", "refunded", "reversed"),
-            kind=_words("payment", "write_off", "sale", "offset", "deposit", "payout", "transfer"),
+            "event kind value_on:date invoice_id account_id method scheme attempt:number reason_code mandate_id "
+            "payer_key",
+            event=_words("initiated", "settled", "failed", "returned", "refunded", "reversed") | {"default": "settled"},
+            kind=_words("payment", "write_off", "sale", "offset", "deposit", "payout", "transfer")
+            | {"default": "payment"},
             method=_words(*_METHODS),
         ),
         key=("payment_id", "event", "attempt"),
@@ -232,8 +237,21 @@ _SCHEMAS = (
         time="used_on",
         lag_days=1,
         forbidden=(
-            "called_number", "number_called", "phone_number", "msisdn", "destination", "recipient", "caller",
-            "cell_id", "location", "latitude", "longitude", "content", "url", "website", "merchant",
+            "called_number",
+            "number_called",
+            "phone_number",
+            "msisdn",
+            "destination",
+            "recipient",
+            "caller",
+            "cell_id",
+            "location",
+            "latitude",
+            "longitude",
+            "content",
+            "url",
+            "website",
+            "merchant",
         ),
     ),
     TableSchema(
@@ -397,7 +415,7 @@ def declared(name: str, schema: Mapping[str, Any]) -> TableSchema:
             f"extra table {name!r} does not say what it holds.",
             code="D120",
             found=repr(dict(schema)),
-            hint='declare {"entity": "customer_id" or "region", "time": "a date column", "values": {"column": "number"}}.',
+            hint='declare {"entity": "customer_id" or "region", "time": "seen_on", "values": {"score": "number"}}.',
         )
     columns = {
         schema["entity"]: Column(schema["entity"], "text", required=True),

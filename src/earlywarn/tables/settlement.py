@@ -18,7 +18,18 @@ import numpy.typing as npt
 
 from earlywarn.dates import NAT, US_PER_DAY
 
-__all__ = ["CLEARING", "CREDIT", "PAYMENT", "UNALLOCATED", "WITHDRAWAL", "Entries", "Event", "Source", "States", "settle"]
+__all__ = [
+    "CLEARING",
+    "CREDIT",
+    "PAYMENT",
+    "UNALLOCATED",
+    "WITHDRAWAL",
+    "Entries",
+    "Event",
+    "Source",
+    "States",
+    "settle",
+]
 
 #: Kinds of entry: what closed the debt.
 PAYMENT, CREDIT, CLEARING, WITHDRAWAL = 0, 1, 2, 3
@@ -218,9 +229,7 @@ def settle(events: Iterable[Event]) -> tuple[Entries, States, dict[int, int]]:
             books.take(event)
     columns = np.array(entries, dtype=np.int64).reshape(-1, 9).T
     customer, debt, source, kind, amount, known_at, value_at, counts_at, returned = columns
-    written = Entries(
-        customer, debt, source, kind, amount, known_at, value_at, counts_at, returned.astype(bool)
-    )
+    written = Entries(customer, debt, source, kind, amount, known_at, value_at, counts_at, returned.astype(bool))
     return written, _states(np.array(states, dtype=np.int64).reshape(-1, 8)), replaced
 
 
@@ -262,6 +271,7 @@ class _Books:
         self.credit: list[Source] = []
         self.asked: dict[int, dict[int, int]] = {}  # source -> debt -> amount that the allocations put there
         self.early_returns: dict[int, list[Event]] = {}
+        self.paid_out: set[int] = set()
         self.expected: dict[int, Event] = {}
         self.unplanned: dict[int, _Debt] = {}  # invoices that took the place of no plan
         self.now = NAT
@@ -552,12 +562,19 @@ class _Books:
             left -= part
             self.credit_changed(source)
         self.write(UNALLOCATED, event.source, PAYMENT, -event.amount, event.happened_at)
+        self.paid_out.add(event.source)
+        for early in self.early_returns.pop(event.source, []):
+            self.returned(early)
 
     def paid_back_in(self, event: Event) -> None:
-        """A payout that did not arrive is credit again."""
+        """A payout that did not arrive is credit again; one that never went out waits."""
+        if event.source not in self.paid_out:
+            self.early_returns.setdefault(event.source, []).append(event)
+            return
         source = Source(event.source, PAYMENT, event.happened_at, event.happened_at, event.attempt)
         self.write(UNALLOCATED, source.number, PAYMENT, event.amount, event.happened_at)
         source.received = source.free = event.amount
+        self.sources.setdefault(~event.source, []).append(source)  # no receipt under this number restates it
         self.credit_changed(source)
 
     def write(

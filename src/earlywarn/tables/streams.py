@@ -58,10 +58,11 @@ def tolerance(amount: npt.NDArray[Any], digits: int) -> npt.NDArray[Any]:
     >>> tolerance(np.array([5_000, 50_000]), 2)
     array([100., 500.])
     """
-    return np.maximum(10.0**digits, 0.01 * np.abs(amount))
+    least: npt.NDArray[Any] = np.maximum(10.0**digits, 0.01 * np.abs(amount))
+    return least
 
 
-def _stream(name: str, rows: list[tuple[Any, ...]], columns: Mapping[str, Any] | None = None) -> Facts:
+def _stream(name: str, rows: list[tuple[Any, ...]]) -> Facts:
     """Facts from rows of (owner, happened_at, known_at, known_until, *values), sorted by owner and time."""
     kinds = STREAMS[name]
     head = np.array([row[:4] for row in rows], dtype=np.int64).reshape(-1, 4)
@@ -171,7 +172,7 @@ def _entries_by_debt(entries: Entries) -> dict[int, list[int]]:
 def maturities(
     entries: Entries, states: States, payments: Facts, debts: Debts, *, late_after_days: int, lag_days: int, digits: int
 ) -> Facts:
-    """One fact per invoice at the close of its due day plus ``late_after_days``: was it late?
+    """One fact per invoice at the close of its due day plus ``late_after_days``: whether it was late then.
 
     The fact is known once the payments of that day are; money that turns out to have been there, or a
     collection that comes back, replaces it by a later version.

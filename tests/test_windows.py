@@ -1,0 +1,82 @@
+"""Which facts an observation sees, held against a loop over the raw facts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from earlywarn.dates import US_PER_DAY
+from earlywarn.features import windows
+from earlywarn.features.expression import parse
+from earlywarn.features.windows import Timeline, choose
+from earlywarn.tables.facts import Facts
+from oracle_features import windows_agree_with_brute_force
+from strategies import NEVER, Raw, ledgers_and_moments
+
+
+@given(example=ledgers_and_moments())
+@settings(max_examples=20)
+def test_features_are_what_a_loop_over_the_facts_says(example: tuple[Raw, int]) -> None:
+    windows_agree_with_brute_force(*example)
+
+
+@pytest.mark.slow
+@given(example=ledgers_and_moments())
+@settings(max_examples=400)
+def test_features_are_what_a_loop_over_the_facts_says_at_length(example: tuple[Raw, int]) -> None:
+    windows_agree_with_brute_force(*example)
+
+
+@st.composite
+def timelines(draw: st.DrawFn) -> tuple[Facts, np.ndarray, np.ndarray, int]:
+    count = draw(st.integers(0, 12))
+    numbers = st.lists(st.integers(0, 6), min_size=count, max_size=count)
+    day = np.array(draw(numbers), dtype=np.int64)
+    known = day + np.array(draw(numbers), dtype=np.int64)
+    replaced = np.array(draw(st.lists(st.booleans(), min_size=count, max_size=count)), dtype=bool)
+    facts = Facts(
+        name="payments", kinds={}, columns={}, happened_at=day * US_PER_DAY, known_at=known * US_PER_DAY,
+        known_until=np.where(replaced, (known + 2) * US_PER_DAY, NEVER), owner=np.array(draw(numbers), dtype=np.int64) % 2,
+        row=np.arange(count), cell_known={},
+    )  # fmt: skip
+    size = draw(st.integers(0, 5))
+    owner = np.array(draw(st.lists(st.integers(-1, 2), min_size=size, max_size=size)), dtype=np.int64)
+    as_of = np.array(draw(st.lists(st.integers(0, 10), min_size=size, max_size=size)), dtype=np.int64) * US_PER_DAY
+    return facts, owner, as_of, draw(st.integers(1, 20))
+
+
+@given(
+    drawn=timelines(), days=st.integers(1, 8), until=st.integers(0, 3), skip=st.integers(0, 2),
+    last=st.none() | st.integers(1, 2), ahead=st.booleans(),
+)  # fmt: skip
+def test_choosing_is_visibility_window_skip_and_last_in_that_order_for_every_size_of_chunk(
+    drawn: tuple[Facts, np.ndarray, np.ndarray, int], days: int, until: int, skip: int, last: int | None, ahead: bool
+) -> None:
+    facts, owner, as_of, chunk = drawn
+    if until >= days:
+        until = 0
+    tail = f", skip={skip}" + ("" if last is None else f", last={last}")
+    text = f"ahead(count(payments{tail}), days={days})" if ahead else f"count(payments, days={days}, until={until}{tail})"
+    selection = parse(text).aggregates[0].selection
+    timeline = Timeline(facts)
+    found: dict[int, list[int]] = {at: [] for at in range(len(owner))}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(windows, "CHUNK_PAIRS", chunk)
+        for chosen in choose(timeline, selection, owner, as_of):
+            for observation, fact in zip(chosen.observation.tolist(), chosen.fact.tolist(), strict=True):
+                found[observation + chosen.first].append(int(timeline.facts.row[fact]))
+    for at in range(len(owner)):
+        assert found[at] == _by_hand(facts, int(owner[at]), int(as_of[at]), days, until, skip, last, ahead)
+
+
+def _by_hand(facts: Facts, owner: int, as_of: int, days: int, until: int, skip: int, last: int | None, ahead: bool) -> list[int]:
+    low, high = (as_of, as_of + days * US_PER_DAY) if ahead else (as_of - days * US_PER_DAY, as_of - until * US_PER_DAY)
+    rows = [
+        row for row in range(len(facts))
+        if facts.owner[row] == owner and facts.known_at[row] < as_of <= facts.known_until[row] and low <= facts.happened_at[row] < high
+    ]  # fmt: skip
+    rows.sort(key=lambda row: (facts.happened_at[row], facts.known_at[row], row))
+    rows = rows[: len(rows) - skip] if skip else rows
+    return rows if last is None else rows[max(len(rows) - last, 0) :]
