@@ -160,7 +160,7 @@ def days_until(seen: Segments) -> Values:
 
 def slope(seen: Segments) -> Values:
     """Least-squares slope per day; missing when all facts fall on one moment."""
-    time = -seen.days
+    time = first(seen.replace(seen.days))[seen.observation] - seen.days  # from the first fact on, so 0 for equal moments
     lengths = np.maximum(seen.lengths, 1)
     t = time - (seen.total(time) / lengths)[seen.observation]
     x = seen.values - mean(seen)[seen.observation]
