@@ -19,48 +19,119 @@ OUTCOME = Outcome(grace_days=3, lead_days=(14, 7, 3, 0))
 
 _EXPRESSIONS = (
     # every aggregate, over tables
-    "count(payments)", "sum(payments.amount, days=60)", "mean(invoices.amount, days=90)", "std(invoices.amount)",
-    "min(payments.amount, days=45)", "max(invoices.amount, days=120)", "median(usage.quantity, days=90)",
-    "quantile(usage.quantity, q=.25)", "mad(usage.quantity)", "share(usage.kind == 'data')", "first(payments.amount)",
-    "last(payments.amount)", "last(payments.method)", "first(contacts.outcome)", "days_since(payments)",
-    "days_since(contacts, where=outcome == 'promise')", "ewma(usage.quantity, alpha=.4)", "slope(usage.quantity)",
-    "drift(usage.quantity, scale=2)", "distinct(payments.method)", "distinct(usage.quantity, days=60)",
+    "count(payments)",
+    "sum(payments.amount, days=60)",
+    "mean(invoices.amount, days=90)",
+    "std(invoices.amount)",
+    "min(payments.amount, days=45)",
+    "max(invoices.amount, days=120)",
+    "median(usage.quantity, days=90)",
+    "quantile(usage.quantity, q=.25)",
+    "mad(usage.quantity)",
+    "share(usage.kind == 'data')",
+    "first(payments.amount)",
+    "last(payments.amount)",
+    "last(payments.method)",
+    "first(contacts.outcome)",
+    "days_since(payments)",
+    "days_since(contacts, where=outcome == 'promise')",
+    "ewma(usage.quantity, alpha=.4)",
+    "slope(usage.quantity)",
+    "drift(usage.quantity, scale=2)",
+    "distinct(payments.method)",
+    "distinct(usage.quantity, days=60)",
     # windows and conditions
-    "sum(usage.quantity, days=30, until=7)", "mean(usage.quantity, skip=1, last=2)", "last(invoices.amount, skip=1)",
-    "count(payments, days=30, where=method == 'transfer')", "count(payments, where=event in ('returned', 'failed'))",
-    "count(invoices, where=kind == 'credit_note')", "sum(invoices.amount, where=due_on > 0)",
-    "count(invoices, where=isnull(withdrawn_on))", "max(invoices.due_on)", "count(invoice_events, where=event == 'due_changed')",
+    "sum(usage.quantity, days=30, until=7)",
+    "mean(usage.quantity, skip=1, last=2)",
+    "last(invoices.amount, skip=1)",
+    "count(payments, days=30, where=method == 'transfer')",
+    "count(payments, where=event in ('returned', 'failed'))",
+    "count(invoices, where=kind == 'credit_note')",
+    "sum(invoices.amount, where=due_on > 0)",
+    "count(invoices, where=isnull(withdrawn_on))",
+    "max(invoices.due_on)",
+    "count(invoice_events, where=event == 'due_changed')",
     # cells that are known later than their row
-    "mean(contacts.satisfaction)", "share(contacts.accepted)", "count(contacts, where=isnull(outcome))",
-    "count(disputes, where=isnull(closed_on))", "share(disputes.upheld)", "count(arrangements, where=ended_as == 'broken')",
-    "days_since(contacts.outcome_at)", "sum(disputes.amount)", "count(contracts, where=ended_by == 'customer')",
+    "mean(contacts.satisfaction)",
+    "share(contacts.accepted)",
+    "count(contacts, where=isnull(outcome))",
+    "count(disputes, where=isnull(closed_on))",
+    "share(disputes.upheld)",
+    "count(arrangements, where=ended_as == 'broken')",
+    "days_since(contacts.outcome_at)",
+    "sum(disputes.amount)",
+    "count(contracts, where=ended_by == 'customer')",
     # other tables
-    "last(arrears.days_past_due)", "count(mandates, where=event == 'cancelled')", "sum(allocations.amount)",
-    "sum(visits.pages)", "last(visits.topic)", "count(visits, days=40)", "last(regions.value, where=metric == 'unemployment')",
-    "sum(instalments.amount)", "count(schedule)", "last(contracts.fixed_fee)", "days_until(contracts.ends_on)",
+    "last(arrears.days_past_due)",
+    "count(mandates, where=event == 'cancelled')",
+    "sum(allocations.amount)",
+    "sum(visits.pages)",
+    "last(visits.topic)",
+    "count(visits, days=40)",
+    "last(regions.value, where=metric == 'unemployment')",
+    "sum(instalments.amount)",
+    "count(schedule)",
+    "last(contracts.fixed_fee)",
+    "days_until(contracts.ends_on)",
     # streams
-    "mean(settlements.days_beyond_terms)", "last(settlements.days_to_pay)", "sum(settlements.amount, days=90)",
-    "max(settlements.parts)", "last(settlements.method)", "count(settlements, where=method == 'card')",
-    "share(maturities.late == 1)", "sum(maturities.open_amount)", "count(maturities, days=60)",
-    "last(balances.open_amount)", "last(balances.overdue_amount)", "last(balances.overdue_count)", "mean(balances.open_count)",
-    "days_since(balances.oldest_overdue_on)", "count(returns, where=cause == 'funds')", "sum(returns.amount)", "days_since(returns)",
-    "sum(obligations.amount)", "drift(settlements.days_beyond_terms, scale=7)",
+    "mean(settlements.days_beyond_terms)",
+    "last(settlements.days_to_pay)",
+    "sum(settlements.amount, days=90)",
+    "max(settlements.parts)",
+    "last(settlements.method)",
+    "count(settlements, where=method == 'card')",
+    "share(maturities.late == 1)",
+    "sum(maturities.open_amount)",
+    "count(maturities, days=60)",
+    "last(balances.open_amount)",
+    "last(balances.overdue_amount)",
+    "last(balances.overdue_count)",
+    "mean(balances.open_count)",
+    "days_since(balances.oldest_overdue_on)",
+    "count(returns, where=cause == 'funds')",
+    "sum(returns.amount)",
+    "days_since(returns)",
+    "sum(obligations.amount)",
+    "drift(settlements.days_beyond_terms, scale=7)",
     # ahead
-    "ahead(sum(obligations.amount), days=30)", "ahead(count(instalments), days=60)", "days_until(instalments)",
+    "ahead(sum(obligations.amount), days=30)",
+    "ahead(count(instalments), days=60)",
+    "days_until(instalments)",
     "ahead(count(obligations, where=stage == 'scheduled'), days=45)",
     # other customers
-    "mean(maturities.late, of=region)", "mean(maturities.late, of=region, leave_out=customer)", "count(payments, days=60, of=portfolio)",
-    "sum(invoices.amount, of=segment, leave_out=customer)", "std(invoices.amount, of=portfolio)",
-    "share(contacts.accepted, of=region)", "share(contacts.accepted, of=portfolio, leave_out=customer)",
-    "count(contacts, of=portfolio, where=isnull(outcome))", "count(contacts, of=portfolio, leave_out=customer, where=outcome == 'promise')",
-    "sum(payments.amount, days=40, until=10, of=region, leave_out=customer)", "share(settlements.days_beyond_terms > 0, of=segment)",
-    "count(disputes, of=region, where=isnull(closed_on))", "mean(usage.quantity, of=region, where=kind == 'data')",
+    "mean(maturities.late, of=region)",
+    "mean(maturities.late, of=region, leave_out=customer)",
+    "count(payments, days=60, of=portfolio)",
+    "sum(invoices.amount, of=segment, leave_out=customer)",
+    "std(invoices.amount, of=portfolio)",
+    "share(contacts.accepted, of=region)",
+    "share(contacts.accepted, of=portfolio, leave_out=customer)",
+    "count(contacts, of=portfolio, where=isnull(outcome))",
+    "count(contacts, of=portfolio, leave_out=customer, where=outcome == 'promise')",
+    "sum(payments.amount, days=40, until=10, of=region, leave_out=customer)",
+    "share(settlements.days_beyond_terms > 0, of=segment)",
+    "count(disputes, of=region, where=isnull(closed_on))",
+    "mean(usage.quantity, of=region, where=kind == 'data')",
     # the observed obligation, and scalars
-    "invoice.amount", "invoice.open_amount", "invoice.kind", "invoice.stage", "invoice.terms_days", "invoice.days_since_issue",
-    "invoice.days_to_due", "invoice.due_weekday", "invoice.due_day", "invoice.number",
-    "log(invoice.amount / median(invoices.amount))", "coalesce(last(settlements.days_beyond_terms), -1)",
-)  # fmt: skip
-_PROFILE = ("last(customers.segment)", "last(customers.region)", "days_since(customers.customer_since)", "distinct(customers.region)")
+    "invoice.amount",
+    "invoice.open_amount",
+    "invoice.kind",
+    "invoice.stage",
+    "invoice.terms_days",
+    "invoice.days_since_issue",
+    "invoice.days_to_due",
+    "invoice.due_weekday",
+    "invoice.due_day",
+    "invoice.number",
+    "log(invoice.amount / median(invoices.amount))",
+    "coalesce(last(settlements.days_beyond_terms), -1)",
+)
+_PROFILE = (
+    "last(customers.segment)",
+    "last(customers.region)",
+    "days_since(customers.customer_since)",
+    "distinct(customers.region)",
+)
 
 
 def features_for(raw: Raw) -> FeatureSet:
@@ -108,22 +179,36 @@ def books(ledger: Ledger, as_of: int) -> dict[str, pd.DataFrame]:
     customers = np.array([*ledger.customers, "?"], dtype=object)
     debts = _debt_labels(ledger)
     sources = _source_labels(ledger)
-    payouts = {name: getattr(entries, name) for name in ("kind", "amount", "known_at", "value_at", "counts_at", "returned")}
+    payouts = {
+        name: getattr(entries, name) for name in ("kind", "amount", "known_at", "value_at", "counts_at", "returned")
+    }
     frames = {
         "entries": pd.DataFrame(
-            {"customer": customers[entries.customer], "debt": debts[entries.debt], "source": sources[entries.source], **payouts}
+            {
+                "customer": customers[entries.customer],
+                "debt": debts[entries.debt],
+                "source": sources[entries.source],
+                **payouts,
+            }
         ),
         "states": pd.DataFrame(
             {
-                "customer": customers[states.customer], "debt": debts[states.debt],
-                **{name: getattr(states, name) for name in ("known_at", "open", "amount", "due_at", "issued_at", "withdrawn")},
+                "customer": customers[states.customer],
+                "debt": debts[states.debt],
+                **{
+                    name: getattr(states, name)
+                    for name in ("known_at", "open", "amount", "due_at", "issued_at", "withdrawn")
+                },
                 "known_until": _open_end(states.known_until, as_of),
             }
         ),
-    }  # fmt: skip
+    }
     for name in STREAMS:
         facts = ledger.facts(name)
-        columns = {column: facts.text(column).values() if kind == "text" else facts.columns[column] for column, kind in facts.kinds.items()}
+        columns = {
+            column: facts.text(column).values() if kind == "text" else facts.columns[column]
+            for column, kind in facts.kinds.items()
+        }
         owner, until = customers[facts.owner], _open_end(facts.known_until, as_of)
         moments = {"happened_at": facts.happened_at, "known_at": facts.known_at, "known_until": until}
         frames[name] = pd.DataFrame({"customer": owner, **moments, **columns})
@@ -144,14 +229,18 @@ def _debt_labels(ledger: Ledger) -> Any:
 
 
 def _source_labels(ledger: Ledger) -> Any:
-    return np.array([*ledger.facts("payments").text("payment_id").labels, *ledger.debts.invoice_ids, "none"], dtype=object)
+    return np.array(
+        [*ledger.facts("payments").text("payment_id").labels, *ledger.debts.invoice_ids, "none"], dtype=object
+    )
 
 
 # -- the laws ------------------------------------------------------------------------------------------------
 
 
-def later_facts_change_nothing(raw: Raw, as_of: int, *, seed: int = 0, how: tuple[str, ...] = ("cut", "known_before", "changed")) -> None:
-    """Removing or changing what was not known before ``as_of`` changes no feature, observation or book entry as of then."""
+def later_facts_change_nothing(
+    raw: Raw, as_of: int, *, seed: int = 0, how: tuple[str, ...] = ("cut", "known_before", "changed")
+) -> None:
+    """Removing or changing what was not known before ``as_of`` changes nothing that is said as of then."""
     full = raw.ledger()
     obs = observed(full, as_of)
     if obs.duplicated(["obligation_id", "as_of", "how"]).any():
@@ -202,7 +291,11 @@ def returns_are_dated_by_the_bank(raw: Raw) -> None:
     ledger = raw.ledger()
     facts = ledger.returns
     frame = raw.tables["payments"]
-    back = frame[frame["event"].isin(["failed", "returned", "refunded", "reversed"])] if "event" in frame else frame.iloc[:0]
+    back = (
+        frame[frame["event"].isin(["failed", "returned", "refunded", "reversed"])]
+        if "event" in frame
+        else frame.iloc[:0]
+    )
     wanted = sorted(back["paid_on"].to_numpy().astype("M8[us]").astype(np.int64).tolist())
     if sorted(facts.happened_at.tolist()) != wanted:
         raise AssertionError(f"returns happened at {sorted(facts.happened_at.tolist())}, the table says {wanted}")

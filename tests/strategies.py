@@ -29,17 +29,31 @@ ZERO = int(START.astype(np.int64))
 
 #: Date column that says when a row happened, and days until it is known when nothing else is said.
 HAPPENS = {
-    "customers": "valid_from", "accounts": "valid_from", "contracts": "valid_from", "invoices": "issued_on",
-    "invoice_events": "happened_at", "payments": "paid_on", "allocations": "allocated_on",
-    "mandates": "event_on", "schedule": "expected_due_on", "usage": "used_on", "arrangements": "agreed_on",
-    "instalments": "due_on", "disputes": "opened_on", "contacts": "contacted_at", "arrears": "observed_on",
-    "regions": "published_on", "visits": "seen_on",
-}  # fmt: skip
+    "customers": "valid_from",
+    "accounts": "valid_from",
+    "contracts": "valid_from",
+    "invoices": "issued_on",
+    "invoice_events": "happened_at",
+    "payments": "paid_on",
+    "allocations": "allocated_on",
+    "mandates": "event_on",
+    "schedule": "expected_due_on",
+    "usage": "used_on",
+    "arrangements": "agreed_on",
+    "instalments": "due_on",
+    "disputes": "opened_on",
+    "contacts": "contacted_at",
+    "arrears": "observed_on",
+    "regions": "published_on",
+    "visits": "seen_on",
+}
 LASTING = ("customers", "accounts", "contracts")
 PARENTS = {
-    "contracts": ("account_id", "accounts"), "invoice_events": ("invoice_id", "invoices"),
-    "allocations": ("invoice_id", "invoices"), "instalments": ("arrangement_id", "arrangements"),
-}  # fmt: skip
+    "contracts": ("account_id", "accounts"),
+    "invoice_events": ("invoice_id", "invoices"),
+    "allocations": ("invoice_id", "invoices"),
+    "instalments": ("arrangement_id", "arrangements"),
+}
 #: Cells that are known from a date of their own.
 CELLS = {
     "contracts": {"ended_by": "notice_on"},
@@ -47,10 +61,14 @@ CELLS = {
     "arrangements": {"ended_on": "ended_on", "ended_as": "ended_on"},
     "disputes": {"closed_on": "closed_on", "upheld": "closed_on"},
     "contacts": {
-        "outcome": "outcome_at", "outcome_at": "outcome_at", "accepted": "outcome_at", "promised_on": "outcome_at",
-        "satisfaction": "rated_on", "rated_on": "rated_on",
+        "outcome": "outcome_at",
+        "outcome_at": "outcome_at",
+        "accepted": "outcome_at",
+        "promised_on": "outcome_at",
+        "satisfaction": "rated_on",
+        "rated_on": "rated_on",
     },
-}  # fmt: skip
+}
 VISITS = {"entity": "customer_id", "time": "seen_on", "values": {"pages": "number", "topic": "text"}}
 WORDS: dict[tuple[str, str], tuple[Any, ...]] = {
     ("invoices", "kind"): ("recurring", "fee", "credit_note"),
@@ -95,7 +113,7 @@ class Raw:
 
 @cache
 def bank_days() -> np.ndarray[Any, np.dtype[np.int64]]:
-    """TARGET days of 2024 to 2026: no Saturday, Sunday, 1 January, Good Friday, Easter Monday, 1 May, 25, 26 December."""
+    """TARGET days of 2024 to 2026, by the closed form of Easter."""
     days = np.arange(np.datetime64("2024-01-01"), np.datetime64("2027-01-01"))
     return np.array([day.astype(np.int64) for day in days if is_bank_day(day)], dtype=np.int64)
 
@@ -304,15 +322,22 @@ class _Maker:
         for start in sorted(self.rng.sample((-500, 20, 60), 2 if valid_from else 1)):
             row = {"account_id": f"a{c}", "customer_id": c, "collect_by": self.pick(*words)}
             if valid_from:
-                self.add("accounts", {**row, "valid_from": ZERO + start * DAY}, revise=0.3, collect_by=self.pick(*words))
+                self.add(
+                    "accounts", {**row, "valid_from": ZERO + start * DAY}, revise=0.3, collect_by=self.pick(*words)
+                )
             else:
                 self.rows["accounts"].append(row)
         start = self.day(-300, 10)
         contract = {
-            "contract_id": f"k{c}", "account_id": f"a{c}", "starts_on": start, "fixed_fee": self.pick(*AMOUNTS),
-            "ends_on": self.day(30, 200), "notice_on": self.pick(None, self.day(10, 120)), "ended_by": self.pick("customer", None),
+            "contract_id": f"k{c}",
+            "account_id": f"a{c}",
+            "starts_on": start,
+            "fixed_fee": self.pick(*AMOUNTS),
+            "ends_on": self.day(30, 200),
+            "notice_on": self.pick(None, self.day(10, 120)),
+            "ended_by": self.pick("customer", None),
             "valid_from": start,
-        }  # fmt: skip
+        }
         self.add("contracts", contract, revise=0.3, ends_on=self.day(30, 200), fixed_fee=self.pick(*AMOUNTS))
 
     def invoice(self, c: str, number: int) -> None:
@@ -321,12 +346,17 @@ class _Maker:
         credit = self.chance(0.15)
         amount = self.pick(*AMOUNTS)
         row = {
-            "invoice_id": f"{c}-{number}", "customer_id": c, "issued_on": issued, "due_on": due,
-            "amount": -amount if credit else amount, "kind": "credit_note" if credit else self.pick("recurring", "fee"),
-            "account_id": self.pick(None, f"a{c}"), "collect_by": self.pick(None, None, "direct_debit", "transfer"),
+            "invoice_id": f"{c}-{number}",
+            "customer_id": c,
+            "issued_on": issued,
+            "due_on": due,
+            "amount": -amount if credit else amount,
+            "kind": "credit_note" if credit else self.pick("recurring", "fee"),
+            "account_id": self.pick(None, f"a{c}"),
+            "collect_by": self.pick(None, None, "direct_debit", "transfer"),
             "corrects_id": self.pick(None, f"{c}-{self.pick(0, 1)}") if credit else None,
             "withdrawn_on": None if credit or self.chance(0.85) else issued + self.pick(0, 3, 20, 60) * DAY,
-        }  # fmt: skip
+        }
         change = self.pick("amount", "due_on", "both", "withdrawn_on")
         other = {}
         if change in ("amount", "both"):
@@ -341,7 +371,10 @@ class _Maker:
             event |= {"event": "due_changed", "due_on": due + self.pick(-3, 5, 10, 30) * DAY}
             self.add("invoice_events", event)
         if self.chance(0.3):
-            self.add("invoice_events", {"invoice_id": row["invoice_id"], "happened_at": issued, "event": self.pick("bounced", "viewed")})
+            self.add(
+                "invoice_events",
+                {"invoice_id": row["invoice_id"], "happened_at": issued, "event": self.pick("bounced", "viewed")},
+            )
         if self.chance(0.25):
             self.dispute(c, self.pick(row["invoice_id"], row["invoice_id"], None), issued)
         if self.chance(0.25):
@@ -354,31 +387,52 @@ class _Maker:
         opened = since + self.pick(0, 5, 20) * DAY
         closed = self.pick(None, opened + self.pick(0, 10, 40) * DAY)
         row = {
-            "dispute_id": f"d{len(self.rows['disputes'])}", "customer_id": c, "opened_on": opened, "invoice_id": invoice,
-            "amount": self.pick(None, 5.0, 50.0), "kind": self.pick("dispute", "dispute", "complaint"),
-            "closed_on": closed, "upheld": None if closed is None else self.pick(True, False),
-        }  # fmt: skip
+            "dispute_id": f"d{len(self.rows['disputes'])}",
+            "customer_id": c,
+            "opened_on": opened,
+            "invoice_id": invoice,
+            "amount": self.pick(None, 5.0, 50.0),
+            "kind": self.pick("dispute", "dispute", "complaint"),
+            "closed_on": closed,
+            "upheld": None if closed is None else self.pick(True, False),
+        }
         self.add("disputes", row, revise=0.3, amount=self.pick(None, 1.0))
 
     def payment(self, c: str, number: int) -> None:
         own = [row for row in self.rows["invoices"] if row["customer_id"] == c and row["amount"] > 0]
         about = self.pick(*own) if own else None
         exact = 20.0 if about is None else abs(about["amount"])
-        paid = self.day(0, 110) if about is None or self.chance(0.4) else about["due_on"] + self.pick(-5, 0, 0, 3, 4, 10) * DAY
+        paid = (
+            self.day(0, 110)
+            if about is None or self.chance(0.4)
+            else about["due_on"] + self.pick(-5, 0, 0, 3, 4, 10) * DAY
+        )
         method = self.pick("transfer", "direct_debit", "card", None)
         row = {
-            "payment_id": f"p{c}{number}", "customer_id": c, "paid_on": paid,
+            "payment_id": f"p{c}{number}",
+            "customer_id": c,
+            "paid_on": paid,
             "amount": self.pick(exact, exact, round(exact / 2 + 0.01, 2), exact + 5.0, self.pick(*AMOUNTS)),
-            "event": self.pick(None, "settled"), "kind": self.pick(*["payment"] * 8, "write_off", "deposit", "payout", None),
+            "event": self.pick(None, "settled"),
+            "kind": self.pick(*["payment"] * 8, "write_off", "deposit", "payout", None),
             "invoice_id": about["invoice_id"] if about and self.chance(0.5) else self.pick(None, None, "nobody"),
-            "method": method, "attempt": self.pick(None, 1.0), "value_on": self.pick(None, None, paid - DAY),
-        }  # fmt: skip
+            "method": method,
+            "attempt": self.pick(None, 1.0),
+            "value_on": self.pick(None, None, paid - DAY),
+        }
         if method == "direct_debit" and self.chance(0.4):
             self.add("payments", {**row, "event": "initiated", "paid_on": paid - 3 * DAY, "value_on": None})
         self.add("payments", row, revise=0.25, amount=self.pick(*AMOUNTS), method=self.pick("cash", "card"))
         if self.chance(0.3):
-            back = {**row, "event": self.pick("returned", "returned", "failed", "refunded", "reversed"), "value_on": None}
-            back |= {"paid_on": paid + self.pick(0, 1, 3, 7, 30) * DAY, "amount": self.pick(row["amount"], row["amount"], 5.0)}
+            back = {
+                **row,
+                "event": self.pick("returned", "returned", "failed", "refunded", "reversed"),
+                "value_on": None,
+            }
+            back |= {
+                "paid_on": paid + self.pick(0, 1, 3, 7, 30) * DAY,
+                "amount": self.pick(row["amount"], row["amount"], 5.0),
+            }
             self.add("payments", {**back, "reason_code": self.pick("AM04", "MD01", "MS03", None)})
         if about and self.chance(0.25):
             part = {"payment_id": row["payment_id"], "invoice_id": self.pick(*own)["invoice_id"]}
@@ -390,15 +444,27 @@ class _Maker:
         agreed = self.pick(*own)["issued_on"] + self.pick(0, 5, 12) * DAY if own else self.day(0, 60)
         ended = self.pick(None, agreed + self.pick(0, 20, 50) * DAY)
         name = f"r{c}"
-        named = self.pick(None, ",".join(sorted({row["invoice_id"] for row in self.rng.sample(own, min(2, len(own)))})) or None)
+        named = self.pick(
+            None, ",".join(sorted({row["invoice_id"] for row in self.rng.sample(own, min(2, len(own)))})) or None
+        )
         row = {
-            "arrangement_id": name, "customer_id": c, "agreed_on": agreed, "invoice_ids": named, "ended_on": ended,
-            "kind": self.pick("postponement", "instalments"), "ended_as": None if ended is None else self.pick("kept", "broken"),
-        }  # fmt: skip
+            "arrangement_id": name,
+            "customer_id": c,
+            "agreed_on": agreed,
+            "invoice_ids": named,
+            "ended_on": ended,
+            "kind": self.pick("postponement", "instalments"),
+            "ended_as": None if ended is None else self.pick("kept", "broken"),
+        }
         self.add("arrangements", row, revise=0.4, ended_on=agreed + 30 * DAY, ended_as="replaced")
         for number in range(self.pick(1, 2, 3)):
             due = agreed + (number + 1) * self.pick(7, 14, 30) * DAY
-            part: dict[str, Any] = {"arrangement_id": name, "number": number, "due_on": due, "amount": self.pick(*AMOUNTS)}
+            part: dict[str, Any] = {
+                "arrangement_id": name,
+                "number": number,
+                "due_on": due,
+                "amount": self.pick(*AMOUNTS),
+            }
             if not self.says_known["instalments"]:
                 self.rows["instalments"].append(part)
                 continue
@@ -410,18 +476,30 @@ class _Maker:
 
     def signals(self, c: str) -> None:
         for number in range(self.pick(0, 2, 4)):
-            row = {"customer_id": c, "used_on": self.day(0, 110), "quantity": self.pick(0.0, 1.0, 2.5, 7.0), "kind": self.pick("data", "voice", None)}
-            self.add("usage", {**row, "usage_id": f"u{c}{number}", "cost": self.pick(None, 0.5)}, revise=0.3, quantity=9.0)
+            row = {
+                "customer_id": c,
+                "used_on": self.day(0, 110),
+                "quantity": self.pick(0.0, 1.0, 2.5, 7.0),
+                "kind": self.pick("data", "voice", None),
+            }
+            self.add(
+                "usage", {**row, "usage_id": f"u{c}{number}", "cost": self.pick(None, 0.5)}, revise=0.3, quantity=9.0
+            )
         for number in range(self.pick(0, 1, 3)):
             at = self.day(0, 110) + self.pick(0, 36_000_000_000)
             answered = self.pick(None, at + self.pick(0, 3_600_000_000, 5 * DAY))
             rated = self.pick(None, at + 9 * DAY)
             row = {
-                "contact_id": f"t{c}{number}", "customer_id": c, "contacted_at": at, "channel": self.pick("phone", "mail"),
-                "outcome": None if answered is None else self.pick("promise", "no_answer"), "outcome_at": answered,
-                "accepted": None if answered is None else self.pick(True, False), "rated_on": rated,
+                "contact_id": f"t{c}{number}",
+                "customer_id": c,
+                "contacted_at": at,
+                "channel": self.pick("phone", "mail"),
+                "outcome": None if answered is None else self.pick("promise", "no_answer"),
+                "outcome_at": answered,
+                "accepted": None if answered is None else self.pick(True, False),
+                "rated_on": rated,
                 "satisfaction": None if rated is None else self.pick(1.0, 5.0),
-            }  # fmt: skip
+            }
             self.add("contacts", row, revise=0.2, channel="letter")
         for _ in range(self.pick(0, 2)):
             row = {"customer_id": c, "observed_on": self.day(0, 110), "days_past_due": self.pick(0.0, 5.0, 31.0)}
@@ -441,7 +519,14 @@ class _Maker:
             self.rng.shuffle(rows)
             frame = pd.DataFrame(rows, columns=None if rows else list(_EMPTY[name]))
             for column in frame.columns:
-                if column.endswith("_on") or column in ("known_at", "happened_at", "valid_from", "outcome_at", "customer_since", "contacted_at"):
+                if column.endswith("_on") or column in (
+                    "known_at",
+                    "happened_at",
+                    "valid_from",
+                    "outcome_at",
+                    "customer_since",
+                    "contacted_at",
+                ):
                     values = [NAT if pd.isna(value) else int(value) for value in frame[column]]
                     frame[column] = np.array(values, dtype=np.int64).astype("M8[us]")
                 elif column in ("accepted", "upheld") or not pd.api.types.is_numeric_dtype(frame[column].dtype):
@@ -483,9 +568,23 @@ def random_tables(seed: int, customers: int = 3, invoices: int = 3, stated: floa
         if make.chance(0.35):
             make.arrangement(c)
         make.signals(c)
+    if seed % 8 == 4:  # a long history now and then, for what needs many facts
+        for number in range(12):
+            row = {
+                "customer_id": "c0",
+                "used_on": ZERO + number * 5 * DAY,
+                "quantity": number % 3 + 1.0,
+                "usage_id": f"long{number}",
+            }
+            make.rows["usage"].append({**row, "kind": "voice", "cost": None})
     for region in ("BE2", "BE21", "BE211", "FR1"):
         for _ in range(make.pick(0, 1, 2)):
-            row = {"region": region, "published_on": make.day(0, 100), "metric": "unemployment", "value": make.pick(1.0, 2.0, 3.0)}
+            row = {
+                "region": region,
+                "published_on": make.day(0, 100),
+                "metric": "unemployment",
+                "value": make.pick(1.0, 2.0, 3.0),
+            }
             make.add("regions", row, revise=0.3, value=8.0)
     return Raw(make.frames())
 

@@ -26,7 +26,9 @@ VALUE = st.one_of(CENTS, st.sampled_from([0.0, 1.0, 1.0, -2.5]))
 
 
 @st.composite
-def windows(draw: st.DrawFn, value: st.SearchStrategy[float] = VALUE, most: int = 14) -> tuple[Segments, list[np.ndarray], list[np.ndarray]]:
+def windows(
+    draw: st.DrawFn, value: st.SearchStrategy[float] = VALUE, most: int = 14
+) -> tuple[Segments, list[np.ndarray], list[np.ndarray]]:
     """Several windows behind each other, oldest fact first, empty ones among them; and each by itself."""
     values, ages = [], []
     for size in draw(st.lists(st.integers(0, most), min_size=1, max_size=4)):
@@ -39,7 +41,9 @@ def windows(draw: st.DrawFn, value: st.SearchStrategy[float] = VALUE, most: int 
 
 
 def check(found: np.ndarray, wanted: list[float], **tolerance: float) -> None:
-    np.testing.assert_allclose(found, np.array(wanted, dtype=np.float64), equal_nan=True, **{"rtol": 1e-9, "atol": 1e-9, **tolerance})
+    np.testing.assert_allclose(
+        found, np.array(wanted, dtype=np.float64), equal_nan=True, **{"rtol": 1e-9, "atol": 1e-9, **tolerance}
+    )
 
 
 ORACLES: dict[str, tuple[dict[str, float], Callable[[np.ndarray], float]]] = {
@@ -55,7 +59,10 @@ ORACLES: dict[str, tuple[dict[str, float], Callable[[np.ndarray], float]]] = {
     "mad": ({}, lambda x: float(stats.median_abs_deviation(x)) if len(x) else math.nan),
     "first": ({}, lambda x: float(x[0]) if len(x) else math.nan),
     "last": ({}, lambda x: float(x[-1]) if len(x) else math.nan),
-    "ewma": ({"alpha": 0.3}, lambda x: float(pd.Series(x).ewm(alpha=0.3, adjust=False).mean().iloc[-1]) if len(x) else math.nan),
+    "ewma": (
+        {"alpha": 0.3},
+        lambda x: float(pd.Series(x).ewm(alpha=0.3, adjust=False).mean().iloc[-1]) if len(x) else math.nan,
+    ),
     "drift": ({"scale": 7.0, "alpha": 0.3}, lambda x: drift_by_hand(list(x), 7.0)),
     "distinct": ({}, lambda x: float(pd.Series(x).nunique())),
 }
@@ -99,7 +106,7 @@ def test_days_since_and_until_count_to_the_nearest_fact(drawn: Any) -> None:
 @settings(max_examples=60)
 def test_large_amounts_keep_their_digits(drawn: Any) -> None:
     """Mean, spread and slope of 1e12 plus cents, against exact fractions."""
-    seen, values, ages = drawn
+    seen, values, _ = drawn
     exact = [[Fraction(float(x)) for x in part] for part in values]
     means = [sum(part, Fraction(0)) / len(part) if part else None for part in exact]
     check(apply("mean", seen, {}), [math.nan if mean is None else float(mean) for mean in means], rtol=4e-16, atol=0)
@@ -123,7 +130,12 @@ def test_nothing_at_all_gives_no_warning() -> None:
     empty = Segments(np.empty(0), np.empty(0, dtype=np.int64), np.empty(0), 2)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        for name, (parameters, _) in {**ORACLES, "slope": ({}, None), "days_since": ({}, None), "days_until": ({}, None)}.items():
+        for name, (parameters, _) in {
+            **ORACLES,
+            "slope": ({}, None),
+            "days_since": ({}, None),
+            "days_until": ({}, None),
+        }.items():
             assert len(apply(name, none, parameters)) == 0
             found = apply(name, empty, parameters)
             assert found.tolist() == [0.0, 0.0] if name in ("count", "sum", "distinct") else np.isnan(found).all()

@@ -37,10 +37,16 @@ def timelines(draw: st.DrawFn) -> tuple[Facts, np.ndarray, np.ndarray, int]:
     known = day + np.array(draw(numbers), dtype=np.int64)
     replaced = np.array(draw(st.lists(st.booleans(), min_size=count, max_size=count)), dtype=bool)
     facts = Facts(
-        name="payments", kinds={}, columns={}, happened_at=day * US_PER_DAY, known_at=known * US_PER_DAY,
-        known_until=np.where(replaced, (known + 2) * US_PER_DAY, NEVER), owner=np.array(draw(numbers), dtype=np.int64) % 2,
-        row=np.arange(count), cell_known={},
-    )  # fmt: skip
+        name="payments",
+        kinds={},
+        columns={},
+        happened_at=day * US_PER_DAY,
+        known_at=known * US_PER_DAY,
+        known_until=np.where(replaced, (known + 2) * US_PER_DAY, NEVER),
+        owner=np.array(draw(numbers), dtype=np.int64) % 2,
+        row=np.arange(count),
+        cell_known={},
+    )
     size = draw(st.integers(0, 5))
     owner = np.array(draw(st.lists(st.integers(-1, 2), min_size=size, max_size=size)), dtype=np.int64)
     as_of = np.array(draw(st.lists(st.integers(0, 10), min_size=size, max_size=size)), dtype=np.int64) * US_PER_DAY
@@ -48,9 +54,13 @@ def timelines(draw: st.DrawFn) -> tuple[Facts, np.ndarray, np.ndarray, int]:
 
 
 @given(
-    drawn=timelines(), days=st.integers(1, 8), until=st.integers(0, 3), skip=st.integers(0, 2),
-    last=st.none() | st.integers(1, 2), ahead=st.booleans(),
-)  # fmt: skip
+    drawn=timelines(),
+    days=st.integers(1, 8),
+    until=st.integers(0, 3),
+    skip=st.integers(0, 2),
+    last=st.none() | st.integers(1, 2),
+    ahead=st.booleans(),
+)
 def test_choosing_is_visibility_window_skip_and_last_in_that_order_for_every_size_of_chunk(
     drawn: tuple[Facts, np.ndarray, np.ndarray, int], days: int, until: int, skip: int, last: int | None, ahead: bool
 ) -> None:
@@ -58,7 +68,9 @@ def test_choosing_is_visibility_window_skip_and_last_in_that_order_for_every_siz
     if until >= days:
         until = 0
     tail = f", skip={skip}" + ("" if last is None else f", last={last}")
-    text = f"ahead(count(payments{tail}), days={days})" if ahead else f"count(payments, days={days}, until={until}{tail})"
+    text = (
+        f"ahead(count(payments{tail}), days={days})" if ahead else f"count(payments, days={days}, until={until}{tail})"
+    )
     selection = parse(text).aggregates[0].selection
     timeline = Timeline(facts)
     found: dict[int, list[int]] = {at: [] for at in range(len(owner))}
@@ -71,12 +83,17 @@ def test_choosing_is_visibility_window_skip_and_last_in_that_order_for_every_siz
         assert found[at] == _by_hand(facts, int(owner[at]), int(as_of[at]), days, until, skip, last, ahead)
 
 
-def _by_hand(facts: Facts, owner: int, as_of: int, days: int, until: int, skip: int, last: int | None, ahead: bool) -> list[int]:
+def _by_hand(
+    facts: Facts, owner: int, as_of: int, days: int, until: int, skip: int, last: int | None, ahead: bool
+) -> list[int]:
     low, high = (as_of, as_of + days * US_PER_DAY) if ahead else (as_of - days * US_PER_DAY, as_of - until * US_PER_DAY)
     rows = [
-        row for row in range(len(facts))
-        if facts.owner[row] == owner and facts.known_at[row] < as_of <= facts.known_until[row] and low <= facts.happened_at[row] < high
-    ]  # fmt: skip
+        row
+        for row in range(len(facts))
+        if facts.owner[row] == owner
+        and facts.known_at[row] < as_of <= facts.known_until[row]
+        and low <= facts.happened_at[row] < high
+    ]
     rows.sort(key=lambda row: (facts.happened_at[row], facts.known_at[row], row))
     rows = rows[: len(rows) - skip] if skip else rows
     return rows if last is None else rows[max(len(rows) - last, 0) :]

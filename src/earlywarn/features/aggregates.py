@@ -18,6 +18,8 @@ __all__ = ["AGGREGATES", "Segments", "aggregate", "user_aggregates"]
 
 Values = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
+#: Scalar functions of the language; no aggregate may bear their names.
+SCALARS = ("where", "log", "exp", "sqrt", "abs", "clip", "coalesce", "isnull")
 #: Facts that ``drift`` takes as recent; all before them are the baseline.
 DRIFT_RECENT, DRIFT_BASELINE, DRIFT_PRIOR, DRIFT_CLIP = 6, 4, 4, 3.0
 
@@ -259,7 +261,7 @@ def aggregate(function: Callable[[Values], float]) -> Callable[[Values], float]:
     True
     """
     name = function.__name__
-    if name in AGGREGATES or not name.isidentifier() or name == "ahead":
+    if name in (*AGGREGATES, *SCALARS, "ahead") or not name.isidentifier():
         raise FeatureError(f"{name!r} is an aggregate of the language already.", code="F218", hint="rename it.")
     _USER[name] = function
     return function

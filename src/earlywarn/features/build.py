@@ -117,7 +117,8 @@ class _Engine:
             for aggregate in feature.expression.aggregates:
                 self.check_table(feature.name, aggregate.selection.table)
                 if aggregate.selection.of != "customer":
-                    check_group(aggregate)
+                    kinds = self.ledger.facts(aggregate.selection.table).kinds
+                    check_group(aggregate, [name for name, kind in kinds.items() if kind == "date"])
 
     def check_table(self, feature: str, table: str) -> None:
         if table not in self.ledger.names:
@@ -371,7 +372,7 @@ class _Reader:
             values = np.where(found.missing(), np.nan, 1.0) if isinstance(found, Codes) else np.array(found)
         if aggregate.selection.where is not None:
             holds = self.evaluated(aggregate.selection.where, fact, as_of)
-            values = np.where(holds == 1.0, values, np.nan)  # type: ignore[comparison-overlap]
+            values = np.where(holds == 1.0, values, np.nan)
         return values
 
 

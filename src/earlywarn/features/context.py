@@ -7,7 +7,7 @@ says and where it belongs can become known in steps; each step takes out what wa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from earlywarn.dates import FOREVER, US_PER_DAY, visible
 from earlywarn.errors import FeatureError
-from earlywarn.features.expression import DEFAULT_DAYS, Aggregate, Selection
+from earlywarn.features.expression import DEFAULT_DAYS, Aggregate, Name, Node, Operation, Selection
 from earlywarn.features.windows import Timeline, choose
 from earlywarn.tables.facts import Facts
 from earlywarn.tables.ledger import Ledger
@@ -125,7 +125,9 @@ class _Membership:
         group = np.full(len(owner), -1, dtype=np.int64)
         left = np.arange(len(owner))
         while len(left):
-            left = left[(place[left] >= 0) & (owner[left] >= 0) & (self.owner[np.maximum(place[left], 0)] == owner[left])]
+            left = left[
+                (place[left] >= 0) & (owner[left] >= 0) & (self.owner[np.maximum(place[left], 0)] == owner[left])
+            ]
             row = place[left]
             seen = visible(self.known[row], self.until[row], known_before[left])
             group[left[seen]] = self.code[row[seen]]
@@ -260,8 +262,14 @@ def own_sums(
     return result
 
 
-def check_group(aggregate: Aggregate) -> None:
+def check_group(aggregate: Aggregate, dates: Collection[str]) -> None:
     """Refuse what a daily reduction cannot give.
+
+    Parameters
+    ----------
+    aggregate : Aggregate
+    dates : collection of str
+        Columns of its table that hold dates; they read as days before ``as_of``, which no reduction knows.
 
     Raises
     ------
@@ -279,3 +287,26 @@ def check_group(aggregate: Aggregate) -> None:
             code="F223",
             hint=f"use {', '.join(GROUP_AGGREGATES)} with days=, until= and where=.",
         )
+    parts = [part for part in (aggregate.argument, selection.where) if part is not None]
+    if any(_reads_clock(part, dates) for part in parts) or any(
+        edge % 1 for edge in (selection.days or 0, selection.until)
+    ):
+        raise FeatureError(
+            f"{aggregate.function} over a {selection.of} counts days from a date to as_of, or parts of a day.",
+            code="F223",
+            hint="groups are kept by whole days: give days= and until=, or the difference of two dates.",
+        )
+
+
+def _reads_clock(node: Node, dates: Collection[str]) -> bool:
+    """Whether a value changes with ``as_of``: a date does; whether it is there, or two dates apart, does not."""
+    if isinstance(node, Name):
+        return node.name in dates
+    if not isinstance(node, Operation):
+        return False
+    bare = all(isinstance(operand, Name) for operand in node.operands)
+    if bare and (
+        node.name == "isnull" or (node.name == "-" and all(_reads_clock(one, dates) for one in node.operands))
+    ):
+        return False
+    return any(_reads_clock(operand, dates) for operand in node.operands)

@@ -17,13 +17,12 @@ import numpy as np
 import numpy.typing as npt
 
 from earlywarn.errors import FeatureError, suggest
-from earlywarn.features.aggregates import AGGREGATES, user_aggregates
+from earlywarn.features.aggregates import AGGREGATES, SCALARS, user_aggregates
 
 __all__ = ["Aggregate", "Expression", "Selection", "evaluate", "evaluate_scalar", "parse", "parse_condition"]
 
 MAX_LENGTH, MAX_NODES, MAX_DEPTH = 2_000, 250, 25
 DEFAULT_DAYS, MAX_DAYS = 1_095.0, 100_000
-SCALARS = ("where", "log", "exp", "sqrt", "abs", "clip", "coalesce", "isnull")
 #: Parameters that belong to one aggregate rather than to its window: name -> default (None: required).
 PARAMETERS: Mapping[str, Mapping[str, float | None]] = {
     "quantile": {"q": None},
@@ -288,7 +287,7 @@ class _Reader:
             if tree.keywords:
                 self.refuse("F213", f"gives {name} a keyword it does not take")
             wanted = _ARITY.get(name)
-            if wanted is not None and len(tree.args) != wanted or not tree.args:
+            if (wanted is not None and len(tree.args) != wanted) or not tree.args:
                 self.refuse("F213", f"calls {name} with {len(tree.args)} arguments", f"it takes {wanted or 'some'}.")
             return Operation(name, tuple(self.node(argument, table) for argument in tree.args))
         if name != "ahead" and name not in self.known_aggregates:

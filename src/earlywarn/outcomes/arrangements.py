@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import numpy.typing as npt
 
@@ -127,7 +129,7 @@ def _instalment_states(
     moments = sorted(moment for moment in news if period[0] <= moment <= period[1])
     states: list[tuple[int, ...]] = []
     latest: dict[int, int] = {}
-    for start, end in zip(moments[:-1], moments[1:], strict=True):
+    for start, end in pairwise(moments):
         money = sum(amount for seen, _, amount in received if seen <= start)
         live = np.flatnonzero((plan.known_at <= start) & (plan.known_until > start))
         for i in live[np.argsort(plan.happened_at[live], kind="stable")].tolist():

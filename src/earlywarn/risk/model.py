@@ -121,7 +121,7 @@ class RiskModel(Explained, ClassifierMixin, BaseEstimator):  # type: ignore[misc
         subsample: float = 0.8,
         colsample_bytree: float = 0.8,
         reg_lambda: float = 5.0,
-        calibration_share: float = 0.2,
+        calibration_share: float = 0.1,
         n_jobs: int | None = None,
     ) -> None:
         self.features = features

@@ -1,0 +1,107 @@
+"""The leakage audit: silent when all is well, and loud when observations or features know the future."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+
+from earlywarn.features import windows
+from earlywarn.features.definition import Feature
+from earlywarn.features.leak import audit_leakage
+from earlywarn.outcomes import Outcome
+from earlywarn.tables.ledger import Ledger
+from laws_in_time import features_for
+from strategies import Raw, ledgers
+
+FEATURES = [
+    Feature("paid", "sum(payments.amount)"),
+    Feature("late_share", "share(maturities.late == 1)"),
+    Feature("kind", "invoice.kind"),
+]
+
+
+@pytest.fixture
+def ledger() -> Ledger:
+    """Six bills of two customers; the payments are booked late."""
+    issued = pd.to_datetime([f"2026-0{month}-01" for month in (1, 2, 3)] * 2)
+    invoices = pd.DataFrame(
+        {
+            "invoice_id": list("ABCDEF"),
+            "customer_id": ["c"] * 3 + ["d"] * 3,
+            "issued_on": issued,
+            "due_on": issued + pd.Timedelta(days=20),
+            "amount": 50.0,
+            "known_at": issued + pd.Timedelta(days=2, hours=9),
+        }
+    )
+    paid = invoices["due_on"] + pd.to_timedelta([0, 10, 0, 10, 10, 1], unit="D")
+    payments = pd.DataFrame(
+        {
+            "payment_id": list("uvwxyz"),
+            "customer_id": invoices["customer_id"],
+            "paid_on": paid,
+            "amount": 50.0,
+            "invoice_id": list("ABCDEF"),
+            "known_at": paid + pd.Timedelta(days=1),
+        }
+    )
+    return Ledger.from_tables(invoices=invoices, payments=payments, until="2026-08-01")
+
+
+def test_it_is_silent_on_observations_that_were_made_in_time(ledger: Ledger) -> None:
+    obs = Outcome(lead_days=(14, 7, 0)).observations(ledger)
+    assert len(obs) >= 12
+    assert audit_leakage(FEATURES, ledger, obs, moments=100).empty
+
+
+@given(raw=ledgers())
+@settings(max_examples=6)
+def test_it_is_silent_on_random_billers(raw: Raw) -> None:
+    ledger = raw.ledger()
+    obs = Outcome(lead_days=(9, 2)).observations(ledger)
+    found = audit_leakage(features_for(raw), ledger, obs, moments=4)
+    assert found.empty, found.to_string()
+
+
+def test_it_is_silent_on_nothing(ledger: Ledger) -> None:
+    none = Outcome().observations(ledger).iloc[:0]
+    found = audit_leakage(FEATURES, ledger, none)
+    assert found.empty
+    assert list(found.columns) == ["observation", "as_of", "what", "full", "cut"]
+
+
+def test_it_reports_bills_that_were_picked_before_they_were_known(ledger: Ledger) -> None:
+    """Bills that turned out late, looked at on the day of issue, when nobody knew of them yet."""
+    late = ledger.frame("invoices")
+    early = Outcome(lead_days=7).observations(ledger).copy()
+    early["as_of"] = pd.to_datetime(late.set_index("invoice_id")["issued_on"].reindex(early["invoice_id"]).to_numpy())
+    found = audit_leakage(FEATURES, ledger, early, moments=100)
+    assert set(found.loc[found["what"] == "eligible", "observation"]) == set(early.index)
+
+
+def test_it_reports_a_bill_that_was_paid_by_then(ledger: Ledger) -> None:
+    obs = Outcome(lead_days=7).observations(ledger).head(1).copy()
+    obs["as_of"] = pd.Timestamp("2026-07-01")
+    assert audit_leakage([], ledger, obs)["what"].tolist() == ["eligible"]
+
+
+def test_it_reports_an_amount_or_a_due_day_that_nobody_knew(ledger: Ledger) -> None:
+    obs = Outcome(lead_days=7).observations(ledger).copy()
+    obs.loc[0, "open_amount"] = 1.0
+    obs.loc[1, "due_on"] = pd.Timestamp("2026-09-09")
+    found = audit_leakage(FEATURES[:1], ledger, obs, moments=100)
+    assert sorted(zip(found["observation"], found["what"], strict=True)) == [(0, "open_amount"), (1, "due_on")]
+
+
+def test_it_reports_a_feature_that_sees_what_was_not_known(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    obs = Outcome(lead_days=(14, 7, 0)).observations(ledger)
+    monkeypatch.setattr(windows, "visible", lambda known, until, as_of: np.ones(len(known), dtype=bool))
+    found = audit_leakage([Feature("bills", "sum(invoices.amount)")], ledger, _shifted(obs), moments=100)
+    assert "bills" in set(found["what"])
+
+
+def _shifted(obs: pd.DataFrame) -> pd.DataFrame:
+    """The same obligations at the moments between issue and knowing, where a leak shows."""
+    return obs.assign(as_of=obs["due_on"] - pd.Timedelta(days=19))
