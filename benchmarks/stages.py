@@ -75,17 +75,13 @@ def measure(customers: int, months: int) -> list[tuple[str, float, str]]:
     X = stage("features", lambda: features.compute(ledger, obs), lambda X: f"{X.shape[0]:,} x {X.shape[1]}")
     model = stage(
         "train and calibrate",
-        lambda: ew.RiskModel(features, random_state=0).fit(
-            X, y, as_of=obs["as_of"], groups=obs["customer_id"]
-        ),
+        lambda: ew.RiskModel(features, random_state=0).fit(X, y, as_of=obs["as_of"], groups=obs["customer_id"]),
         lambda model: f"{model.booster_.num_boosted_rounds()} rounds",
     )
     trained, bare = rows[-1][1], bare_fit(model, X, y)
     rows.append(("the bare xgboost fit", bare, f"training takes {trained / bare:.1f} x this (bar: 3 x)"))
     stage("exact SHAP values", lambda: model.shap_values(X), lambda values: f"{len(values):,} rows")
-    stage(
-        "reasons in words", lambda: model.reason_codes(X.head(1000)), lambda codes: f"{len(codes):,} reasons"
-    )
+    stage("reasons in words", lambda: model.reason_codes(X.head(1000)), lambda codes: f"{len(codes):,} reasons")
     scorer = ew.Scorer(features, outcome, model, ew.Policy.default())
     stage("score", lambda: scorer.score(ledger, until), lambda scores: f"{len(scores):,} obligations")
     stage("recommend", lambda: scorer.recommend(ledger, until), lambda plan: f"{len(plan):,} debtors")

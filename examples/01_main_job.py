@@ -64,7 +64,7 @@ resolved["reason"].fillna("known").value_counts()
 # one of your own is one more line.
 
 # %%
-features = ew.FeatureSet.default() + [
+own = [
     ew.Feature(
         "contact_inbound_count_90d",
         value="count(contacts, days=90, where=direction == 'inbound')",
@@ -74,6 +74,7 @@ features = ew.FeatureSet.default() + [
         text={"en": "the customer contacted us {value|number} times in the last 90 days"},
     )
 ]
+features = ew.FeatureSet.default() + own
 matrix = features.compute(ledger, observations)
 matrix.shape
 
@@ -105,9 +106,7 @@ codes = model.reason_codes(matrix.iloc[riskiest], top=None, language="en")
 codes[["family", "contribution", "text"]].round(2)
 
 # %%
-from earlywarn.plots import ReasonDisplay
-
-ReasonDisplay.from_arrays(model.base_log_odds_, list(codes["text"]), codes["contribution"]).plot()
+ew.plots.ReasonDisplay.from_arrays(model.base_log_odds_, list(codes["text"]), codes["contribution"]).plot()
 # %% [markdown]
 # ## 6 The plan
 #
@@ -120,6 +119,4 @@ plan = scorer.recommend(ledger, ledger.until.floor("D"), capacity={"calls": 10, 
 plan.groupby(["action", "exclusion"], dropna=False).size().rename("debtors").to_frame()
 
 # %%
-from earlywarn.plots import WorklistDisplay
-
-WorklistDisplay.from_plan(plan).plot()
+ew.plots.WorklistDisplay.from_plan(plan).plot()

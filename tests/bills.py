@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from earlywarn.tables.ledger import Ledger
-from earlywarn.tables.settlement import UNALLOCATED
+from earlywarn.tables.postings import UNALLOCATED
 
 INVOICE = ("invoice_id", "issued_on", "due_on", "amount")
 PAYMENT = ("payment_id", "paid_on", "amount")

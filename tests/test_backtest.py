@@ -91,9 +91,7 @@ def told_otherwise(ledger, moment, fold):
 def test_what_had_not_matured_before_a_fold_changes_no_probability_in_it(ledger, result, fold):
     tested = result.predictions.query("fold == @fold")
     first = tested["as_of"].min()
-    misled = backtest(FEATURES, Misled(first), ledger, folds=3, model=MODEL).predictions.query(
-        "fold == @fold"
-    )
+    misled = backtest(FEATURES, Misled(first), ledger, folds=3, model=MODEL).predictions.query("fold == @fold")
     scorers = ["earlywarn", *BASELINES, BASE_RATE]
     pd.testing.assert_frame_equal(misled[scorers], tested[scorers])
     assert (misled["late"] == 1 - tested["late"]).all()
@@ -103,9 +101,7 @@ def test_what_matured_just_before_a_fold_does_change_it(ledger, result):
     """The law above can fail: told the opposite from a week earlier on, the fold is another one."""
     tested = result.predictions.query("fold == '2'")
     earlier = tested["as_of"].min() - pd.Timedelta(days=7)
-    misled = backtest(FEATURES, Misled(earlier), ledger, folds=3, model=MODEL).predictions.query(
-        "fold == '2'"
-    )
+    misled = backtest(FEATURES, Misled(earlier), ledger, folds=3, model=MODEL).predictions.query("fold == '2'")
     assert (misled["earlywarn"] != tested["earlywarn"]).any()
 
 

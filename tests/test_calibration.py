@@ -25,18 +25,14 @@ def test_the_line_is_that_of_an_unpenalised_logistic_regression(slope, intercept
     oracle = LogisticRegression(C=np.inf, tol=1e-10, max_iter=1000)
     oracle.fit(margin[:, None], late, sample_weight=weight)
     line = fit_affine(margin, late, weight, prior_rows=0.0)
-    np.testing.assert_allclose(
-        [line.slope, line.intercept], [oracle.coef_[0, 0], oracle.intercept_[0]], rtol=1e-4
-    )
+    np.testing.assert_allclose([line.slope, line.intercept], [oracle.coef_[0, 0], oracle.intercept_[0]], rtol=1e-4)
 
 
 def test_a_weight_of_two_is_a_row_twice():
     margin, late = drawn(400)
     twice = fit_affine(np.tile(margin, 2), np.tile(late, 2))
     weighted = fit_affine(margin, late, np.full(400, 2.0))
-    np.testing.assert_allclose(
-        [twice.slope, twice.intercept], [weighted.slope, weighted.intercept], atol=1e-9
-    )
+    np.testing.assert_allclose([twice.slope, twice.intercept], [weighted.slope, weighted.intercept], atol=1e-9)
 
 
 def test_separated_classes_still_give_a_finite_line():

@@ -47,12 +47,7 @@ def values_of(feature: Feature) -> list[float | str]:
         return [float(day) for day in range(7)]
     if feature.unit == "day of the month":
         return [1.0, 2.0, 31.0]
-    signed = (
-        "log" in feature.unit
-        or "per day" in feature.unit
-        or "side" in feature.show
-        or "early" in feature.show
-    )
+    signed = "log" in feature.unit or "per day" in feature.unit or "side" in feature.show or "early" in feature.show
     below = [-400.25, -1.0, -0.001] if signed and "log" not in feature.unit else [-2.5] if signed else []
     above = [0.001, 3.0] if "log" in feature.unit else [0.001, 1.0, 1.5, 12.0, 1e6]
     return [*below, 0.0, *above]
@@ -159,17 +154,13 @@ def test_a_text_reads_well_at_every_value(feature: Feature) -> None:
             assert not said.endswith("."), "a clause, not a sentence: reports join them"
             assert not re.search(r"(?<!\w)-(?=\d)", said), f"a negative figure in words: {said}"
             assert not JUDGING.search(said), said
-            assert not (language.startswith("fr") and re.search(r" [%;:!?€]", said)), (
-                "no-break space in French"
-            )
+            assert not (language.startswith("fr") and re.search(r" [%;:!?€]", said)), "no-break space in French"
 
 
 @features
 def test_a_missing_value_gives_the_missing_text_of_the_family(feature: Feature) -> None:
     for language in LANGUAGES:
-        said = reason_text(
-            feature, {feature.name: float("nan")}, language=language, families=SHIPPED.families
-        )
+        said = reason_text(feature, {feature.name: float("nan")}, language=language, families=SHIPPED.families)
         assert said == SHIPPED.families[feature.family].missing[language]
 
 
@@ -205,8 +196,7 @@ def test_a_missing_value_gives_the_missing_text_of_the_family(feature: Feature) 
             "days_beyond_terms_mean_365d",
             -3.0,
             "fr",
-            "les factures payées au cours des 12 derniers mois ont été réglées"
-            " en moyenne 3,0 jours avant l'échéance",
+            "les factures payées au cours des 12 derniers mois ont été réglées en moyenne 3,0 jours avant l'échéance",
         ),
         ("days_beyond_terms_last1", 0.0, "nl", "de laatst betaalde factuur is op de vervaldag voldaan"),
         ("days_beyond_terms_last1", 1.0, "en", "the invoice paid last was settled 1 day after the due date"),

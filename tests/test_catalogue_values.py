@@ -131,9 +131,7 @@ def tables() -> dict[str, pd.DataFrame]:
             ("k1", "a", "2026-02-20", "letter", "outbound", "reminder"),
             ("k2", "a", "2026-03-20", "phone", "inbound", "service"),
         ),
-        "disputes": rows(
-            "dispute_id customer_id opened_on closed_on", ("d1", "a", "2025-10-01", "2025-10-10")
-        ),
+        "disputes": rows("dispute_id customer_id opened_on closed_on", ("d1", "a", "2025-10-01", "2025-10-10")),
         "arrangements": rows(
             "arrangement_id customer_id agreed_on ended_on ended_as",
             ("r1", "a", "2025-09-01", "2025-11-01", "broken"),
@@ -147,9 +145,7 @@ def tables() -> dict[str, pd.DataFrame]:
             ("m1", "a", "2025-12-01", "signed"),
             ("m1", "a", "2026-02-01", "cancelled"),
         ),
-        "arrears": rows(
-            "customer_id observed_on days_past_due", ("a", "2026-01-31", 0.0), ("a", "2026-02-28", 13.0)
-        ),
+        "arrears": rows("customer_id observed_on days_past_due", ("a", "2026-01-31", 0.0), ("a", "2026-02-28", 13.0)),
         "regions": rows(
             "region published_on metric value",
             ("BE10", "2025-06-01", "unemployment", 6.0),
@@ -203,9 +199,7 @@ def test_without_optional_tables_no_column_is_dropped_and_the_gap_is_missing() -
     shipped = FeatureSet.default()
     matrix = shipped.compute(Ledger.from_tables(**few, currency="EUR"), observation())
     assert tuple(matrix) == shipped.names
-    gone = shipped.select(
-        "usage_*", "contact_*", "dispute_*", "arrears_*", "customer_*", "region_*", "mandate_*"
-    )
+    gone = shipped.select("usage_*", "contact_*", "dispute_*", "arrears_*", "customer_*", "region_*", "mandate_*")
     assert matrix[list(gone.names)].isna().all().all()
     assert matrix["late_share_365d"].iloc[0] == pytest.approx(2 / 3)
 

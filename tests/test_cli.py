@@ -37,9 +37,7 @@ def test_every_verb_has_help_that_says_what_it_does(verb: str, capsys: pytest.Ca
     assert "usage: earlywarn" in text
 
 
-def test_check_lists_faults_and_exits_with_1(
-    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_check_lists_faults_and_exits_with_1(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", str(folder), "--faults", str(tmp_path / "faults.csv")]) == 1
     assert "D131" in capsys.readouterr().out
     assert set(pd.read_csv(tmp_path / "faults.csv")["code"]) == {"D104", "D131", "D132", "D139", "D151"}
@@ -56,9 +54,7 @@ def test_score_writes_one_row_an_obligation(folder: Path, tmp_path: Path) -> Non
     assert pd.read_parquet(out)["obligation_id"].is_unique
 
 
-def test_recommend_keeps_to_capacity(
-    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_recommend_keeps_to_capacity(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "plan.csv"
     words = ["--capacity", "calls=1", "notices=2", "--language", "nl", "--out", str(out)]
     assert main(["recommend", str(folder), "--model", str(folder / "model"), *words]) == 0
@@ -77,9 +73,7 @@ def test_explain_says_why_in_the_language_asked(folder: Path, capsys: pytest.Cap
     assert customer in capsys.readouterr().out
 
 
-def test_an_unknown_customer_is_met_with_a_suggestion(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_unknown_customer_is_met_with_a_suggestion(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", str(folder), "--model", str(folder / "model"), "--customer", "nobody"]) == 2
     assert "Hint" in capsys.readouterr().err
 

@@ -49,9 +49,7 @@ def test_the_shipped_file_is_the_source_cell_by_cell(real_data: Path, source: pd
         np.testing.assert_array_equal(source[ours], original[theirs], err_msg=theirs)
 
 
-def test_packing_the_source_again_gives_the_shipped_values(
-    real_data: Path, source: pd.DataFrame, tmp_path: Path
-):
+def test_packing_the_source_again_gives_the_shipped_values(real_data: Path, source: pd.DataFrame, tmp_path: Path):
     made = tmp_path / "again.parquet"
     datasets.pack_card_clients(real_data / "uci_credit_card_default" / "UCI_Credit_Card.csv", made)
     pd.testing.assert_frame_equal(pd.read_parquet(made), source)

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from earlywarn.errors import FeatureError
-from earlywarn.features.expression import DEFAULT_DAYS, evaluate_scalar, parse, parse_condition
+from earlywarn.features.evaluate import evaluate_scalar
+from earlywarn.features.expression import DEFAULT_DAYS, parse, parse_condition
 
 NAN = math.nan
 

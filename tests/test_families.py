@@ -22,13 +22,9 @@ CONTRIBUTIONS = st.integers(0, 12).flatmap(lambda n: arrays(np.float64, (n, len(
 def table(contributions, top=3, **style):
     frame = pd.DataFrame(contributions, columns=[f"c{at}" for at in range(contributions.shape[1])])
     catalogue = FeatureSet(
-        Feature(f"c{at}", "count(invoices)", family=family)
-        for at, family in enumerate(FAMILY)
-        if family != "other"
+        Feature(f"c{at}", "count(invoices)", family=family) for at, family in enumerate(FAMILY) if family != "other"
     )
-    return reason_table(
-        contributions, frame, catalogue, **{"top": top, "language": "en", "currency": "EUR"} | style
-    )
+    return reason_table(contributions, frame, catalogue, **{"top": top, "language": "en", "currency": "EUR"} | style)
 
 
 @given(CONTRIBUTIONS)

@@ -197,9 +197,7 @@ def test_a_fault_of_a_definition_has_a_code_and_says_what_to_do(
 
 
 def test_what_is_for_audit_only_needs_a_stated_ground() -> None:
-    stated = Feature(
-        "holds_count_all", "count(holds)", ground="audit of 2026, decided by the data protection officer"
-    )
+    stated = Feature("holds_count_all", "count(holds)", ground="audit of 2026, decided by the data protection officer")
     assert FeatureSet([stated]).to_dict()["features"][0]["ground"] == stated.ground
 
 
@@ -217,9 +215,7 @@ def test_what_is_for_audit_only_needs_a_stated_ground() -> None:
         (lambda: FeatureSet.from_toml("no_such_folder"), "F208", "no feature file"),
     ],
 )
-def test_a_fault_of_a_set_has_a_code_and_says_what_to_do(
-    attempt: Callable[[], object], code: str, says: str
-) -> None:
+def test_a_fault_of_a_set_has_a_code_and_says_what_to_do(attempt: Callable[[], object], code: str, says: str) -> None:
     with pytest.raises(FeatureError) as error:
         attempt()
     assert error.value.code == code

@@ -17,7 +17,7 @@ from earlywarn.features import windows
 from earlywarn.features.build import compute
 from earlywarn.features.definition import Feature
 from earlywarn.outcomes import label
-from earlywarn.tables import events, settlement
+from earlywarn.tables import events, postings, settlement
 from earlywarn.tables.facts import Facts
 from earlywarn.tables.ledger import Ledger
 from laws_in_time import labels_are_dated_by_the_clocks, later_facts_change_nothing, returns_are_dated_by_the_bank
@@ -130,11 +130,11 @@ def test_a_return_dated_at_its_payment_is_caught_by_the_dates(bank: Bank, everyw
 def test_a_return_known_when_its_payment_was_is_caught_by_the_cut(bank: Bank, everywhere: Any) -> None:
     original = events.settlement_events
 
-    def early(tables: Any, debts: Any) -> Iterator[settlement.Event]:
+    def early(tables: Any, debts: Any) -> Iterator[postings.Event]:
         found = list(original(tables, debts))
-        paid = {event.source: event.known_at for event in found if event.kind == settlement.RECEIPT}
+        paid = {event.source: event.known_at for event in found if event.kind == postings.RECEIPT}
         for event in found:
-            back = event.kind == settlement.RETURN and event.source in paid
+            back = event.kind == postings.RETURN and event.source in paid
             yield event._replace(known_at=paid[event.source]) if back else event
 
     everywhere(original, early)

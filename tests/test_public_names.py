@@ -27,7 +27,7 @@ ERRORS = [
     "NotEnoughHistoryError",
     "PolicyError",
 ]
-SUBMODULES = ["datasets"]
+SUBMODULES = ["datasets", "plots"]
 PUBLIC = sorted([*CLASSES, *FUNCTIONS, *ERRORS, *SUBMODULES])
 
 # numpydoc's own codes: no docstring; no summary, or one that is no sentence; parameters missing, unknown or
@@ -80,9 +80,7 @@ def documented_objects() -> dict[str, object]:
         place = f"{thing.__module__}.{name}"
         found[place] = thing
         if inspect.isclass(thing):
-            found |= {
-                f"{place}.{word}": item for word, item in vars(thing).items() if _is_public_method(word, item)
-            }
+            found |= {f"{place}.{word}": item for word, item in vars(thing).items() if _is_public_method(word, item)}
     for name in ew.datasets.__all__:
         thing = getattr(ew.datasets, name)
         found[f"{thing.__module__}.{name}"] = thing

@@ -19,9 +19,7 @@ def test_the_readme_examples_run_from_tables_to_a_plan(
     checkout: Path, in_an_empty_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("shap")
-    blocks = re.findall(
-        r"```python\n(.*?)```", (checkout / "README.md").read_text(encoding="utf-8"), re.DOTALL
-    )
+    blocks = re.findall(r"```python\n(.*?)```", (checkout / "README.md").read_text(encoding="utf-8"), re.DOTALL)
     assert len(blocks) == 2
     names: dict[str, object] = {}
     for block in blocks:

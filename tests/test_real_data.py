@@ -119,9 +119,7 @@ def _ahead(y: Any, ours: Any, theirs: Any, groups: Any) -> dict[str, dict[str, f
     }
 
 
-@pytest.mark.parametrize(
-    ("population", "least"), [("all", 0.77), ("not_late_now", 0.67), ("never_late", 0.64)]
-)
+@pytest.mark.parametrize(("population", "least"), [("all", 0.77), ("not_late_now", 0.67), ("never_late", 0.64)])
 def test_card_clients_cross_validated_by_client(population: str, least: float, keep_figures: Keep) -> None:
     ledger, obs, late = ew.datasets.load_card_clients()
     features, groups = ew.datasets.card_client_features(), ew.datasets.card_client_groups()

@@ -56,9 +56,7 @@ def billing(n=2000, seed=0):
     )
     log_odds = -2.2 + 4 * share - X["tenure_days"] / 3000 + 0.8 * (X["segment"] == "b2c").to_numpy()
     y = pd.Series((rng.random(n) < expit(log_odds)).astype(int), index=X.index, dtype="Int8")
-    as_of = pd.Series(
-        pd.Timestamp("2025-01-01") + pd.to_timedelta(np.arange(n) // 20, unit="D"), index=X.index
-    )
+    as_of = pd.Series(pd.Timestamp("2025-01-01") + pd.to_timedelta(np.arange(n) // 20, unit="D"), index=X.index)
     return X, y, as_of, pd.Series(np.arange(n) % 150, index=X.index)
 
 
@@ -83,7 +81,7 @@ class TestTime:
         summary = model.training_summary_
         assert summary["trained"]["last_as_of"] < summary["calibrated"]["first_as_of"]
         assert summary["trained"]["rows"] + summary["calibrated"]["rows"] == len(as_of)
-        assert summary["calibrated"]["rows"] == pytest.approx(0.2 * len(as_of), abs=20)
+        assert summary["calibrated"]["rows"] == pytest.approx(model.calibration_share * len(as_of), abs=20)
 
     def test_the_booster_knows_nothing_of_the_later_part(self, data):
         """Turning every later label round, or emptying later columns, changes no tree and no code."""
@@ -222,15 +220,12 @@ class TestLabels:
 
 
 class TestDirections:
-    @pytest.mark.parametrize(
-        ("name", "sign"), [("late_share_12m", 1), ("late_share_3m", 1), ("tenure_days", -1)]
-    )
+    @pytest.mark.parametrize(("name", "sign"), [("late_share_12m", 1), ("late_share_3m", 1), ("tenure_days", -1)])
     def test_a_sweep_never_goes_against_the_direction(self, model, data, name, sign):
         X = data[0].iloc[:40]
         low, high = data[0][name].min(), data[0][name].max()
         swept = [
-            model.predict_proba(X.assign(**{name: np.float32(value)}))[:, 1]
-            for value in np.linspace(low, high, 25)
+            model.predict_proba(X.assign(**{name: np.float32(value)}))[:, 1] for value in np.linspace(low, high, 25)
         ]
         steps = sign * np.diff(np.array(swept), axis=0)
         assert steps.min() >= 0
@@ -238,9 +233,7 @@ class TestDirections:
 
     def test_a_direction_on_categories_is_refused(self, data):
         X, y, _, _ = data
-        wrong = FeatureSet(
-            [*FEATURES.drop("segment"), Feature("segment", "last(customers.segment)", risk="up")]
-        )
+        wrong = FeatureSet([*FEATURES.drop("segment"), Feature("segment", "last(customers.segment)", risk="up")])
         with pytest.raises(FeatureError, match="categories have no direction: segment") as caught:
             RiskModel(wrong).fit(X, y)
         assert caught.value.code == "F282"
@@ -277,9 +270,7 @@ class TestCategories:
     def test_encoding_is_a_lookup(self, values):
         labels = ("b", OTHER, "a")
         found = CategoryCodes(labels).encode(pd.Series(values, dtype=object))
-        expected = [
-            np.nan if value is None else labels.index(value if value in labels else OTHER) for value in values
-        ]
+        expected = [np.nan if value is None else labels.index(value if value in labels else OTHER) for value in values]
         np.testing.assert_array_equal(found, np.array(expected, dtype=np.float32))
 
     def test_the_same_category_has_one_code_whatever_its_type(self):
@@ -474,9 +465,7 @@ class TestFiles:
         again = RiskModel.from_files(model.to_files(), FEATURES)
         np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))
         np.testing.assert_array_equal(again.shap_values(X), model.shap_values(X))
-        pd.testing.assert_frame_equal(
-            again.reason_codes(X.head(9), top=None), model.reason_codes(X.head(9), top=None)
-        )
+        pd.testing.assert_frame_equal(again.reason_codes(X.head(9), top=None), model.reason_codes(X.head(9), top=None))
         assert again.to_files() == model.to_files()
         assert again.get_params() == model.get_params()
         for name in ("classes_", "feature_names_in_", "n_features_in_", "expected_value_", "categories_"):
@@ -510,9 +499,7 @@ class TestFiles:
         bare = RiskModel(n_estimators=5).fit(X[["noise"]].to_numpy(), np.where(y == 1, "late", "in time"))
         again = RiskModel.from_files(bare.to_files())
         assert not hasattr(again, "feature_names_in_")
-        assert (
-            again.predict(X[["noise"]].to_numpy()).tolist() == bare.predict(X[["noise"]].to_numpy()).tolist()
-        )
+        assert again.predict(X[["noise"]].to_numpy()).tolist() == bare.predict(X[["noise"]].to_numpy()).tolist()
 
     @pytest.mark.parametrize("missing", ["booster.ubj", "model.json"])
     def test_a_missing_file_is_refused(self, model, missing):

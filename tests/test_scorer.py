@@ -20,9 +20,7 @@ AS_OF = pd.Timestamp("2025-06-10")
 
 @pytest.fixture(scope="module")
 def ledger() -> ew.Ledger:
-    return ew.Ledger.from_tables(
-        **ew.datasets.make_biller(customers=250, months=12, seed=5), until="2025-07-01"
-    )
+    return ew.Ledger.from_tables(**ew.datasets.make_biller(customers=250, months=12, seed=5), until="2025-07-01")
 
 
 @pytest.fixture(scope="module")
@@ -64,18 +62,14 @@ def test_overdue_obligations_are_not_scored(scores: pd.DataFrame) -> None:
     assert (scores.loc[scores["lead_days"] < 0, "status"] != "scored").all()
 
 
-def test_a_score_equals_the_model_on_the_same_facts(
-    scorer: ew.Scorer, ledger: ew.Ledger, scores: pd.DataFrame
-) -> None:
+def test_a_score_equals_the_model_on_the_same_facts(scorer: ew.Scorer, ledger: ew.Ledger, scores: pd.DataFrame) -> None:
     scored = scores[scores["status"] == "scored"]
     obs = scorer.outcome.standing(ledger, AS_OF, 35).set_index("obligation_id", drop=False)
     matrix = scorer.features.compute(ledger, obs.loc[scored["obligation_id"]])
     np.testing.assert_array_equal(scored["p_late"].to_numpy(), scorer.model.predict_proba(matrix)[:, 1])
 
 
-def test_what_became_known_later_changes_no_score(
-    scorer: ew.Scorer, ledger: ew.Ledger, scores: pd.DataFrame
-) -> None:
+def test_what_became_known_later_changes_no_score(scorer: ew.Scorer, ledger: ew.Ledger, scores: pd.DataFrame) -> None:
     pd.testing.assert_frame_equal(scorer.score(ledger.known_before(AS_OF), AS_OF), scores)
 
 
@@ -117,9 +111,7 @@ def test_a_saved_scorer_scores_the_same_to_the_last_digit(
 
 def test_equal_scorers_give_equal_bytes(scorer: ew.Scorer, tmp_path: Path) -> None:
     one, other = scorer.save(tmp_path / "one"), scorer.save(tmp_path / "other")
-    assert [path.read_bytes() for path in sorted(one.iterdir())] == [
-        p.read_bytes() for p in sorted(other.iterdir())
-    ]
+    assert [path.read_bytes() for path in sorted(one.iterdir())] == [p.read_bytes() for p in sorted(other.iterdir())]
 
 
 def test_a_bundle_replaces_a_bundle_and_nothing_else(scorer: ew.Scorer, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bills import invoice, ledger, payment, placed, still_open
-from earlywarn.tables.settlement import CREDIT, UNALLOCATED, WITHDRAWAL
+from earlywarn.tables.postings import CREDIT, UNALLOCATED, WITHDRAWAL
 
 A = invoice("A", "2026-01-01", "2026-01-15", 100)
 B = invoice("B", "2026-02-01", "2026-02-15", 60)

@@ -49,9 +49,7 @@ def test_it_works_in_a_pipeline_and_under_cross_validation(rows):
 
 def test_its_parameters_can_be_searched(rows):
     X, y = rows
-    search = GridSearchCV(
-        RiskModel(**FAST), {"max_depth": [1, 3]}, cv=TimeSeriesSplit(3), scoring="neg_log_loss"
-    )
+    search = GridSearchCV(RiskModel(**FAST), {"max_depth": [1, 3]}, cv=TimeSeriesSplit(3), scoring="neg_log_loss")
     assert search.fit(X, y).best_params_["max_depth"] in (1, 3)
 
 

@@ -88,8 +88,7 @@ def test_the_sentence_of_the_style_guide_comes_out_right():
     )
     said = render(template, {"n": 6.0, "k": 2.0, "on": pd.Timestamp("2026-10-05")}, language="nl-BE")
     assert said == (
-        "Van de laatste 6 afschrijvingen zijn er 2 teruggekomen wegens onvoldoende saldo, "
-        "de laatste op 5 oktober 2026."
+        "Van de laatste 6 afschrijvingen zijn er 2 teruggekomen wegens onvoldoende saldo, de laatste op 5 oktober 2026."
     )
 
 

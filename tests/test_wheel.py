@@ -48,16 +48,12 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 def snapshot(folder: Path) -> dict[str, tuple[int, int]]:
     """Size and time of change of every file: also tells what root wrote, whom no permission stops."""
     found = {path: path.stat() for path in folder.rglob("*")}
-    return {
-        str(path.relative_to(folder)): (about.st_size, about.st_mtime_ns) for path, about in found.items()
-    }
+    return {str(path.relative_to(folder)): (about.st_size, about.st_mtime_ns) for path, about in found.items()}
 
 
 def test_the_wheel_holds_exactly_the_listed_files(wheel: Path):
     listed, found = set(LIST.read_text(encoding="utf-8").split()), set(files_in(wheel))
-    difference = [f"+ {name}" for name in sorted(found - listed)] + [
-        f"- {name}" for name in sorted(listed - found)
-    ]
+    difference = [f"+ {name}" for name in sorted(found - listed)] + [f"- {name}" for name in sorted(listed - found)]
     assert not difference, "if these are meant, run `make wheel-files`:\n" + "\n".join(difference)
 
 
@@ -74,9 +70,7 @@ def test_the_wheel_holds_the_catalogue_of_the_checkout_byte_for_byte(wheel: Path
 
 @pytest.mark.slow
 @pytest.mark.scoring
-def test_a_read_only_copy_trains_and_scores_from_another_folder(
-    installed: Path, checkout: Path, tmp_path: Path
-):
+def test_a_read_only_copy_trains_and_scores_from_another_folder(installed: Path, checkout: Path, tmp_path: Path):
     before = snapshot(installed)
     paths = [str(installed), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONDONTWRITEBYTECODE": "1"}

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from earlywarn import datasets as datasets
+    from earlywarn import plots as plots
     from earlywarn.actions.policy import Policy as Policy
     from earlywarn.errors import BundleError as BundleError
     from earlywarn.errors import DataError as DataError
@@ -53,7 +54,7 @@ _MODULE_OF = {
     "PolicyError": "errors",
     "ExperimentalWarning": "errors",
 }
-_SUBMODULES = ("datasets",)
+_SUBMODULES = ("datasets", "plots")
 
 __all__ = [*_MODULE_OF, *_SUBMODULES]
 

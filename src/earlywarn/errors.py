@@ -64,9 +64,7 @@ class EarlywarnError(Exception):
         return _rebuild, (type(self), self.what, self.code, self.found, self.hint)
 
 
-def _rebuild(
-    cls: type[EarlywarnError], what: str, code: str, found: str | None, hint: str | None
-) -> EarlywarnError:
+def _rebuild(cls: type[EarlywarnError], what: str, code: str, found: str | None, hint: str | None) -> EarlywarnError:
     return cls(what, code=code, found=found, hint=hint)
 
 

@@ -12,7 +12,8 @@ import pandas as pd
 from earlywarn.actions.parts import Rules
 from earlywarn.actions.words import HISTORIES, SIGNALS
 from earlywarn.errors import PolicyError, suggest
-from earlywarn.features.expression import Codes, Column, Name, Node, evaluate, parse_condition
+from earlywarn.features.evaluate import Codes, Column, evaluate
+from earlywarn.features.expression import Name, Node, parse_condition
 
 __all__ = ["Evidence", "check_features", "evidence_of", "features_needed"]
 

@@ -34,10 +34,13 @@ class Policy:
 
     Make one with `Policy.default`, `Policy.from_toml` or `Policy.from_text`.
 
-    Attributes
+    Parameters
     ----------
     text : str
-        The TOML as it was read.
+        TOML.
+
+    Attributes
+    ----------
     version : str
         Name and short hash of the text.
     rules : Rules
@@ -116,6 +119,14 @@ class Policy:
     def from_text(cls, text: str) -> Policy:
         """Read a policy from TOML, such as the ``text`` of another one.
 
+        Parameters
+        ----------
+        text : str
+
+        Returns
+        -------
+        Policy
+
         Raises
         ------
         PolicyError
@@ -180,7 +191,19 @@ class Policy:
         return band_of(self.rules, p_late)
 
     def obligation_status(self, obs: pd.DataFrame, ledger: Ledger, as_of: Any) -> npt.NDArray[np.object_]:
-        """Status of each standing obligation, see `earlywarn.actions.gates.obligation_status`."""
+        """Status of each standing obligation, see `earlywarn.actions.gates.obligation_status`.
+
+        Parameters
+        ----------
+        obs : DataFrame
+            As `Outcome.standing` gives it.
+        ledger : Ledger
+        as_of : date-like
+
+        Returns
+        -------
+        ndarray of str, shape (n,)
+        """
         return obligation_status(obs, ledger, as_of, self)
 
     def decide(

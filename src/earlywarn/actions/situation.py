@@ -21,7 +21,7 @@ from earlywarn.tables.checks import Text
 from earlywarn.tables.events import is_collection
 from earlywarn.tables.facts import Facts, units
 from earlywarn.tables.ledger import Ledger
-from earlywarn.tables.settlement import UNALLOCATED
+from earlywarn.tables.postings import UNALLOCATED
 
 __all__ = ["Situation", "situation_of"]
 

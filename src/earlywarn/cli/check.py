@@ -16,7 +16,7 @@ def add(verbs: Any) -> None:
     verb = verbs.add_parser(
         "check",
         help="read the tables of a folder and list every fault",
-        description="Read the tables of a folder, check them, and list what was set aside. Exit code 1 when there are faults.",
+        description="Read the tables of a folder, check them, and list what was set aside. Exit code 1 with faults.",
     )
     add_data(verb)
     verb.add_argument("--faults", type=Path, help="write all faults to this CSV or Parquet file")

@@ -80,9 +80,7 @@ def add_data(verb: argparse.ArgumentParser) -> None:
         type=Path,
         help="folder with one file a table: invoices.csv, payments.parquet, customers.csv, …",
     )
-    verb.add_argument(
-        "--timezone", default="Europe/Brussels", help="IANA zone of the wall clock (%(default)s)"
-    )
+    verb.add_argument("--timezone", default="Europe/Brussels", help="IANA zone of the wall clock (%(default)s)")
     verb.add_argument("--currency", help="ISO code; read from the invoices when left out")
     verb.add_argument("--until", help="the data are complete up to this day (default: the latest fact)")
     verb.add_argument(
@@ -111,7 +109,7 @@ def ledger_from(asked: argparse.Namespace) -> Ledger:
         raise DataError(
             f"{str(folder)!r} holds no table.",
             code="D110",
-            hint="name a folder with invoices.csv and payments.csv (or .parquet); others such as customers.csv may join.",
+            hint="name a folder with invoices.csv and payments.csv (or .parquet); others may join.",
         )
     with progress("reading and checking"):
         return Ledger.from_tables(

@@ -30,19 +30,14 @@ def add(verbs: Any) -> None:
     verb = verbs.add_parser(
         "demo",
         help="the main job on shipped real data and on a generated biller",
-        description="Real card data, cross-validated by client; then a generated telecom biller: faults, a rolling-origin "
-        "backtest, three customers with reasons, and a plan. Takes under two minutes and writes its files to --out.",
+        description="Real card data, cross-validated by client; then a generated telecom biller: faults, a "
+        "rolling-origin backtest, three customers with reasons, and a plan. Takes under two minutes and writes its "
+        "files to --out.",
     )
-    verb.add_argument(
-        "--language", default="en", help="language of the reasons: en, nl, fr, nl-BE, … (%(default)s)"
-    )
-    verb.add_argument(
-        "--customers", type=int, default=2000, help="customers of the generated biller (%(default)s)"
-    )
+    verb.add_argument("--language", default="en", help="language of the reasons: en, nl, fr, nl-BE, … (%(default)s)")
+    verb.add_argument("--customers", type=int, default=2000, help="customers of the generated biller (%(default)s)")
     verb.add_argument("--seed", type=int, default=0, help="seed of the generated biller (%(default)s)")
-    verb.add_argument(
-        "--out", type=Path, default=Path("earlywarn-demo"), help="folder for the files (%(default)s)"
-    )
+    verb.add_argument("--out", type=Path, default=Path("earlywarn-demo"), help="folder for the files (%(default)s)")
     verb.set_defaults(run=run)
 
 
@@ -88,9 +83,7 @@ def real_data(seed: int) -> None:
     say("'never late' is the early-warning population: whoever is late already needs no prediction.")
 
 
-def _cross_validated(
-    features: Any, matrix: pd.DataFrame, late: pd.Series[Any], seed: int
-) -> dict[str, float]:
+def _cross_validated(features: Any, matrix: pd.DataFrame, late: pd.Series[Any], seed: int) -> dict[str, float]:
     import numpy as np
     from sklearn.model_selection import StratifiedKFold
 
@@ -125,9 +118,7 @@ def generated_biller(asked: argparse.Namespace) -> Ledger:
 
     heading(f"2  A generated telecom biller: {asked.customers:,} customers, 18 months")
     with progress("generating and checking"):
-        tables: dict[str, Any] = datasets.make_biller(
-            customers=asked.customers, months=18, seed=asked.seed, dirty=True
-        )
+        tables: dict[str, Any] = datasets.make_biller(customers=asked.customers, months=18, seed=asked.seed, dirty=True)
         ledger = Ledger.from_tables(**tables)
     say(repr(ledger), ", ".join(f"{name} {len(frame):,}" for name, frame in tables.items()))
     show_faults(ledger)
@@ -190,9 +181,7 @@ def _write(
     for name, frame in frames.items():
         write_frame(frame, out / name)
     first = reasons[reasons["observation"] == reasons["observation"].iloc[0]]
-    waterfall = ReasonDisplay.from_arrays(
-        reasons.attrs["base_log_odds"], list(first["text"]), first["contribution"]
-    )
+    waterfall = ReasonDisplay.from_arrays(reasons.attrs["base_log_odds"], list(first["text"]), first["contribution"])
     pictures = {
         "reasons.png": waterfall.plot().figure_,
         "worklist.png": WorklistDisplay.from_plan(plan).plot().figure_,

@@ -52,9 +52,7 @@ def run(asked: argparse.Namespace) -> int:
 
         label = scored.index[0]
         own = reasons[reasons["observation"] == label]
-        display = ReasonDisplay.from_arrays(
-            reasons.attrs["base_log_odds"], list(own["family"]), own["contribution"]
-        )
+        display = ReasonDisplay.from_arrays(reasons.attrs["base_log_odds"], list(own["family"]), own["contribution"])
         figure = display.plot().figure_
         if figure is not None:
             figure.savefig(asked.plot, dpi=150, bbox_inches="tight")

@@ -28,9 +28,7 @@ def add(verbs: Any) -> None:
         metavar="NAME=COUNT",
         help="limits of the policy, such as calls=40 notices=200",
     )
-    verb.add_argument(
-        "--language", default="en", help="language of the reasons: en, nl, fr, nl-BE, … (%(default)s)"
-    )
+    verb.add_argument("--language", default="en", help="language of the reasons: en, nl, fr, nl-BE, … (%(default)s)")
     verb.add_argument("--out", type=Path, help="CSV or Parquet file for the plan")
     verb.set_defaults(run=run)
 

@@ -20,9 +20,7 @@ def add(verbs: Any) -> None:
         "being late, or the reason why it is not scored.",
     )
     add_scoring(verb)
-    verb.add_argument(
-        "--out", type=Path, help="CSV or Parquet file for the scores (default: the top is shown)"
-    )
+    verb.add_argument("--out", type=Path, help="CSV or Parquet file for the scores (default: the top is shown)")
     verb.add_argument("--top", type=int, default=20, help="rows to show (%(default)s)")
     verb.set_defaults(run=run)
 

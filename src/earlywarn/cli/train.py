@@ -21,15 +21,9 @@ def add(verbs: Any) -> None:
     )
     add_data(verb)
     verb.add_argument("--out", type=Path, required=True, help="folder of the bundle")
-    verb.add_argument(
-        "--grace", type=int, default=3, help="days after due that count as on time (%(default)s)"
-    )
-    verb.add_argument(
-        "--lead", type=int, nargs="+", default=[7], help="days before due to observe at (%(default)s)"
-    )
-    verb.add_argument(
-        "--features", type=Path, help="TOML file or folder of features (default: the catalogue)"
-    )
+    verb.add_argument("--grace", type=int, default=3, help="days after due that count as on time (%(default)s)")
+    verb.add_argument("--lead", type=int, nargs="+", default=[7], help="days before due to observe at (%(default)s)")
+    verb.add_argument("--features", type=Path, help="TOML file or folder of features (default: the catalogue)")
     verb.add_argument("--policy", type=Path, help="TOML file of the policy (default: the shipped one)")
     verb.add_argument("--seed", type=int, default=0, help="seed of the training (%(default)s)")
     verb.set_defaults(run=run)

@@ -35,9 +35,7 @@ def read_text_cells(folder: str | Path | None, name: str, file: str, *dates: str
     -------
     DataFrame
     """
-    frame = pd.read_csv(
-        find_file(folder, name, file), dtype="str", keep_default_na=False, na_values=["", "NA"]
-    )
+    frame = pd.read_csv(find_file(folder, name, file), dtype="str", keep_default_na=False, na_values=["", "NA"])
     for column in dates:
         frame[column] = pd.to_datetime(frame[column], format="ISO8601")
     return frame

@@ -246,9 +246,7 @@ def load_ibm(folder: str | Path | None = None) -> tuple[Ledger, pd.DataFrame]:
         invoices[day] = pd.to_datetime(invoices[day], format="%m/%d/%Y")
     invoices["amount"] = invoices["amount"].astype("float64")
     invoices["disputed"] = source["Disputed"] == "Yes"
-    payments = invoices[["invoice_id", "customer_id", "settled_on", "amount"]].rename(
-        columns={"settled_on": "paid_on"}
-    )
+    payments = invoices[["invoice_id", "customer_id", "settled_on", "amount"]].rename(columns={"settled_on": "paid_on"})
     ledger = Ledger.from_tables(
         invoices=invoices[["invoice_id", "customer_id", "issued_on", "due_on", "amount"]],
         payments=payments.assign(payment_id="P" + payments["invoice_id"]),

@@ -254,9 +254,7 @@ def make_holds(rng: Rng, traits: Frame, span: Span) -> Frame:
     started = span.start + days(rng.integers(0, 30 * span.months, len(held)))
     ends = (rng.random(len(held)) < 0.3) & np.isin(kind, kinds[:3])
     ended = np.where(ends, started + days(rng.integers(30, 200, len(held))), _NEVER)
-    return pd.DataFrame(
-        {"customer_id": held["customer_id"], "kind": kind, "started_on": started, "ended_on": ended}
-    )
+    return pd.DataFrame({"customer_id": held["customer_id"], "kind": kind, "started_on": started, "ended_on": ended})
 
 
 def make_consents(rng: Rng, people: Frame) -> Frame:

@@ -126,7 +126,7 @@ def quantile(seen: Segments, q: float) -> Values:
     start = seen.ends - lengths
     below = _take(ordered, start + low, lengths > 0)
     above = _take(ordered, start + np.minimum(low + 1, np.maximum(lengths - 1, 0)), lengths > 0)
-    return below + (above - below) * (place - low)
+    return np.asarray(below + (above - below) * (place - low))
 
 
 def median(seen: Segments) -> Values:
@@ -162,7 +162,9 @@ def days_until(seen: Segments) -> Values:
 
 def slope(seen: Segments) -> Values:
     """Least-squares slope per day; missing when all facts fall on one moment."""
-    time = first(seen.replace(seen.days))[seen.observation] - seen.days  # from the first fact on, so 0 for equal moments
+    time = (
+        first(seen.replace(seen.days))[seen.observation] - seen.days
+    )  # from the first fact on, so 0 for equal moments
     lengths = np.maximum(seen.lengths, 1)
     t = time - (seen.total(time) / lengths)[seen.observation]
     x = seen.values - mean(seen)[seen.observation]
@@ -178,7 +180,7 @@ def ewma(seen: Segments, alpha: float) -> Values:
 def _ewma_weights(seen: Segments, alpha: float) -> Values:
     age = seen.ends[seen.observation] - 1 - np.arange(len(seen.values))
     oldest = age == seen.lengths[seen.observation] - 1
-    return np.where(oldest, 1.0, alpha) * (1.0 - alpha) ** age
+    return np.asarray(np.where(oldest, 1.0, alpha) * (1.0 - alpha) ** age)
 
 
 def drift(seen: Segments, scale: float, alpha: float) -> Values:

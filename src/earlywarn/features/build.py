@@ -21,7 +21,8 @@ from earlywarn.features import expression as language
 from earlywarn.features.aggregates import Segments, apply
 from earlywarn.features.context import Context, check_group, group_values, own_sums
 from earlywarn.features.definition import Feature
-from earlywarn.features.expression import Aggregate, Codes, Column, Field, Node, Selection, evaluate
+from earlywarn.features.evaluate import Codes, Column, evaluate
+from earlywarn.features.expression import Aggregate, Field, Node, Selection
 from earlywarn.features.windows import Chosen, Timeline, choose
 from earlywarn.tables.checks import Text
 from earlywarn.tables.facts import Facts, units
@@ -233,7 +234,9 @@ class _Engine:
             lacking = [name for name in language.columns_of(aggregate) if name not in columns]
             if not lacking:
                 return False
-            self.notices += [f"{table}.{name} was not handed over; what is read from it is missing." for name in lacking]
+            self.notices += [
+                f"{table}.{name} was not handed over; what is read from it is missing." for name in lacking
+            ]
         self.results[aggregate] = np.full(len(self.as_of), np.nan)
         return True
 
@@ -338,7 +341,9 @@ class _Reader:
         seen, labels = made[key]
         if labels and function not in ("first", "last", "count", "distinct"):
             raise FeatureError(
-                f"{function} is asked of text in {self.facts.name}.", code="F217", hint="last, first, count or distinct."
+                f"{function} is asked of text in {self.facts.name}.",
+                code="F217",
+                hint="last, first, count or distinct.",
             )
         result = apply(function, seen, dict(aggregate.parameters))
         if labels and positional:

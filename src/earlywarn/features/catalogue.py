@@ -66,9 +66,7 @@ class FeatureSet:
     _declared: Mapping[str, Family]
     fingerprint: str
 
-    def __init__(
-        self, features: Iterable[Feature] = (), families: Mapping[str, Family] | None = None
-    ) -> None:
+    def __init__(self, features: Iterable[Feature] = (), families: Mapping[str, Family] | None = None) -> None:
         by_name: dict[str, Feature] = {}
         for feature in features:
             if not isinstance(feature, Feature):
@@ -188,9 +186,7 @@ class FeatureSet:
     def families(self) -> Mapping[str, Family]:
         """Every family declared or used, by name."""
         used = dict.fromkeys(feature.family for feature in self)
-        return MappingProxyType(
-            dict(self._declared) | {n: Family(n) for n in used if n not in self._declared}
-        )
+        return MappingProxyType(dict(self._declared) | {n: Family(n) for n in used if n not in self._declared})
 
     def __iter__(self) -> Iterator[Feature]:
         return iter(self._by_name.values())
@@ -203,9 +199,7 @@ class FeatureSet:
 
     def __getitem__(self, name: str) -> Feature:
         if name not in self._by_name:
-            raise FeatureError(
-                f"there is no feature {name!r}.", code="F207", hint=suggest(str(name), self.names)
-            )
+            raise FeatureError(f"there is no feature {name!r}.", code="F207", hint=suggest(str(name), self.names))
         return self._by_name[name]
 
     def __eq__(self, other: object) -> bool:

@@ -79,15 +79,11 @@ def _blocks(text: str) -> Iterator[str]:
 def check_string(what: str, value: Any, *, table: bool) -> None:
     """Refuse what is no text, or no table of texts (code F202)."""
     if table:
-        good = isinstance(value, Mapping) and all(
-            isinstance(part, str) for pair in value.items() for part in pair
-        )
+        good = isinstance(value, Mapping) and all(isinstance(part, str) for pair in value.items() for part in pair)
     else:
         good = isinstance(value, str)
     if not good:
-        raise FeatureError(
-            f"{what} is no text.", code="F202", found=repr(value), hint="put it in quotation marks."
-        )
+        raise FeatureError(f"{what} is no text.", code="F202", found=repr(value), hint="put it in quotation marks.")
 
 
 def check_keys(what: str, table: Any, known: Iterable[str]) -> None:
@@ -96,9 +92,7 @@ def check_keys(what: str, table: Any, known: Iterable[str]) -> None:
         raise FeatureError(f"{what} is no table.", code="F202", found=repr(table), hint="begin with [name].")
     for key in table:
         if key not in known:
-            raise FeatureError(
-                f"{what} has an unknown key {key!r}.", code="F202", hint=suggest(str(key), known)
-            )
+            raise FeatureError(f"{what} has an unknown key {key!r}.", code="F202", hint=suggest(str(key), known))
 
 
 def check_name(name: Any, what: str) -> None:

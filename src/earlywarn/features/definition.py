@@ -137,9 +137,7 @@ class Feature:
         """
         checks.check_keys(name, table, [item for item in _given(cls) if item != "name"])
         if "value" not in table:
-            raise FeatureError(
-                f"{name} has no value.", code="F202", hint='such as value = "count(payments, days=90)".'
-            )
+            raise FeatureError(f"{name} has no value.", code="F202", hint='such as value = "count(payments, days=90)".')
         return cls(name, **table)
 
 

@@ -84,9 +84,7 @@ def _toml_files(place: Traversable) -> list[Traversable]:
     inside = sorted(place.iterdir(), key=lambda item: item.name) if place.is_dir() else []
     files = [item for item in inside if item.name.endswith(".toml") and item.name != FAMILIES_FILE]
     if not files:
-        raise FeatureError(
-            f"no feature file at {place}.", code="F208", hint="name a .toml file or a folder of them."
-        )
+        raise FeatureError(f"no feature file at {place}.", code="F208", hint="name a .toml file or a folder of them.")
     return files
 
 

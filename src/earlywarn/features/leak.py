@@ -47,10 +47,19 @@ def audit_leakage(
     Examples
     --------
     >>> ledger = Ledger.from_tables(
-    ...     invoices=pd.DataFrame({"invoice_id": ["A"], "customer_id": ["c"], "issued_on": ["2026-03-01"],
-    ...                            "due_on": ["2026-03-15"], "amount": [50.0]}),
-    ...     payments=pd.DataFrame({"payment_id": ["p"], "customer_id": ["c"], "paid_on": ["2026-03-20"],
-    ...                            "amount": [50.0]}))
+    ...     invoices=pd.DataFrame(
+    ...         {
+    ...             "invoice_id": ["A"],
+    ...             "customer_id": ["c"],
+    ...             "issued_on": ["2026-03-01"],
+    ...             "due_on": ["2026-03-15"],
+    ...             "amount": [50.0],
+    ...         }
+    ...     ),
+    ...     payments=pd.DataFrame(
+    ...         {"payment_id": ["p"], "customer_id": ["c"], "paid_on": ["2026-03-20"], "amount": [50.0]}
+    ...     ),
+    ... )
     >>> obs = Outcome(lead_days=7).observations(ledger)
     >>> len(audit_leakage([Feature("invoices_count_90d", "count(invoices, days=90)")], ledger, obs))
     0
@@ -100,4 +109,3 @@ def _eligibility_differences(cut: Ledger, here: pd.DataFrame) -> list[tuple[obje
             if row[what] != then[what]
         ]
     return found
-

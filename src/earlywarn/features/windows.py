@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -146,7 +147,7 @@ def _chunks(lengths: Rows) -> Iterator[tuple[int, int]]:
     part = (np.cumsum(lengths) - lengths) // CHUNK_PAIRS
     cuts = np.flatnonzero(np.diff(part)) + 1
     edges = [0, *cuts.tolist(), len(lengths)]
-    yield from zip(edges[:-1], edges[1:], strict=True)
+    yield from pairwise(edges)
 
 
 def _newest(chosen: Chosen, skip: int, last: int | None) -> npt.NDArray[np.bool_]:

@@ -11,7 +11,7 @@ from earlywarn.dates import FOREVER, NAT, US_PER_DAY, day_end
 from earlywarn.outcomes.versions import Obligations, joined, replaced
 from earlywarn.tables.facts import Facts
 from earlywarn.tables.ledger import Ledger
-from earlywarn.tables.settlement import PAYMENT
+from earlywarn.tables.postings import PAYMENT
 
 __all__ = ["Received", "apply_arrangements", "covered_debts", "instalment_versions", "invoice_base"]
 

@@ -18,7 +18,7 @@ from earlywarn.outcomes.versions import Obligations, maturity
 from earlywarn.tables.events import returnable_until
 from earlywarn.tables.facts import as_text, units
 from earlywarn.tables.ledger import Ledger
-from earlywarn.tables.settlement import CREDIT, PAYMENT, WITHDRAWAL
+from earlywarn.tables.postings import CREDIT, PAYMENT, WITHDRAWAL
 from earlywarn.tables.streams import failed_collections, tolerance
 
 __all__ = ["Resolver"]

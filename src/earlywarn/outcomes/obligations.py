@@ -11,7 +11,7 @@ from earlywarn.outcomes.arrangements import apply_arrangements, instalment_versi
 from earlywarn.outcomes.versions import Obligations, joined
 from earlywarn.tables.events import RETURN_WINDOW_DAYS, plan_numbers
 from earlywarn.tables.ledger import Ledger
-from earlywarn.tables.settlement import UNALLOCATED
+from earlywarn.tables.postings import UNALLOCATED
 from earlywarn.tables.streams import plans_end
 
 __all__ = ["obligations"]

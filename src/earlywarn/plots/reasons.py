@@ -147,9 +147,7 @@ class ReasonDisplay:
         at = np.log(marks / (1 - marks))
         inside = (at >= low) & (at <= high)
         top = ax.secondary_xaxis("top")
-        top.set_xticks(
-            at[inside], [f"{mark:.1%}" if mark < 0.01 else f"{mark:.0%}" for mark in marks[inside]]
-        )
+        top.set_xticks(at[inside], [f"{mark:.1%}" if mark < 0.01 else f"{mark:.0%}" for mark in marks[inside]])
 
 
 def _probability(log_odds: float) -> float:

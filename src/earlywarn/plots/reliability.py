@@ -109,9 +109,7 @@ class ReliabilityDisplay:
         before = ax.get_xlim()[1] if ax.has_data() else 0.0
         edge = min(1.0, max(before, 1.05 * float(max(self.mean_p.max(), self.high.max()))))
         errors = np.vstack([self.share_late - self.low, self.high - self.share_late]).clip(0)
-        ax.errorbar(
-            self.mean_p, self.share_late, yerr=errors, fmt="o-", markersize=5, capsize=2, label=label or None
-        )
+        ax.errorbar(self.mean_p, self.share_late, yerr=errors, fmt="o-", markersize=5, capsize=2, label=label or None)
         ax.plot([0, 1], [0, 1], color=PALE, linestyle="--", linewidth=1, zorder=0)
         ax.set(xlim=(0, edge), ylim=(0, edge), title=title)
         ax.set_xlabel("mean probability of late payment")

@@ -113,17 +113,13 @@ def _check_language(language: str, features: FeatureSet | None) -> None:
     locale = locale_of(language)
     written = {*LANGUAGES}.union(*(feature.text for feature in features or ()))
     if not {str(locale).replace("_", "-"), locale.language} & written:
-        raise FeatureError(
-            f"there are no texts in {language!r}.", code="F262", hint=suggest(locale.language, written)
-        )
+        raise FeatureError(f"there are no texts in {language!r}.", code="F262", hint=suggest(locale.language, written))
 
 
 class _Writer:
     """Writes the sentence of one column in one row."""
 
-    def __init__(
-        self, features: FeatureSet | None, frame: pd.DataFrame, language: str, currency: str
-    ) -> None:
+    def __init__(self, features: FeatureSet | None, frame: pd.DataFrame, language: str, currency: str) -> None:
         self._features: Any = features if features is not None else {}
         self._families = features.families if features is not None else {}
         self._columns = {str(name): frame.iloc[:, at].to_numpy() for at, name in enumerate(frame.columns)}

@@ -83,9 +83,7 @@ def number(value: object, decimals: str, locale: Locale) -> str:
     >>> number(1234.5, "1", locale_of("nl"))
     '1.234,5'
     """
-    return str(
-        babel_numbers.format_decimal(_rounded(value, decimals or "2"), _pattern(decimals), locale=locale)
-    )
+    return str(babel_numbers.format_decimal(_rounded(value, decimals or "2"), _pattern(decimals), locale=locale))
 
 
 def percent(value: object, decimals: str, locale: Locale) -> str:
@@ -115,9 +113,7 @@ def money(value: object, currency: str, locale: Locale) -> str:
     '€1,234.50'
     """
     if not babel_numbers.is_currency(currency):
-        raise FeatureError(
-            f"{currency!r} is not a currency code.", code="F263", hint='use one such as "EUR".'
-        )
+        raise FeatureError(f"{currency!r} is not a currency code.", code="F263", hint='use one such as "EUR".')
     return str(babel_numbers.format_currency(as_number(value), currency, locale=locale))
 
 
@@ -203,9 +199,7 @@ def as_number(value: object) -> float:
     try:
         return float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):
-        raise FeatureError(
-            f"{value!r} is not a number and is asked to be written as one.", code="F264"
-        ) from None
+        raise FeatureError(f"{value!r} is not a number and is asked to be written as one.", code="F264") from None
 
 
 def _rounded(value: object, decimals: str) -> float:

@@ -154,7 +154,7 @@ def _shown(feature: Feature, name: str, row: Mapping[str, object]) -> object:
     value = row.get(feature.name)
     if name not in feature.show:
         return value
-    from earlywarn.features.expression import evaluate_scalar
+    from earlywarn.features.evaluate import evaluate_scalar
 
     numbers = {key: _number(item) for key, item in row.items() if not isinstance(item, str)}
     if not isinstance(value, str):

@@ -47,9 +47,7 @@ def expected_value(booster: xgb.Booster, n_columns: int) -> float:
     return float(booster.predict(nothing_known, pred_contribs=True)[0, -1])
 
 
-def contributions(
-    booster: xgb.Booster, matrix: npt.NDArray[np.float32], *, n_jobs: int | None = None
-) -> Floats:
+def contributions(booster: xgb.Booster, matrix: npt.NDArray[np.float32], *, n_jobs: int | None = None) -> Floats:
     """SHAP value of each column for each row, in log-odds.
 
     Their sum and `expected_value` are the margin. The booster adds in float32; the rounding that is left

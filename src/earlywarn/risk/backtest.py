@@ -120,9 +120,7 @@ def backtest(
     ...         "customer_id": (np.arange(400) % 10).astype(str),
     ...         "issued_on": pd.Timestamp("2025-01-01") + day,
     ...         "due_on": pd.Timestamp("2025-01-21") + day,
-    ...         "paid_on": pd.Timestamp("2025-01-21")
-    ...         + day
-    ...         + pd.to_timedelta(np.arange(400) % 10 - 2, unit="D"),
+    ...         "paid_on": pd.Timestamp("2025-01-21") + day + pd.to_timedelta(np.arange(400) % 10 - 2, unit="D"),
     ...         "amount": 50.0,
     ...     }
     ... )
@@ -204,9 +202,7 @@ def _tested(
 ) -> pd.DataFrame:
     """Observations of one fold with the probability of each scorer."""
     rows, late = observed.frame.iloc[train], observed.late.iloc[train]
-    fitted = clone(prototype).fit(
-        observed.X.iloc[train], late, as_of=rows["as_of"], groups=rows["customer_id"]
-    )
+    fitted = clone(prototype).fit(observed.X.iloc[train], late, as_of=rows["as_of"], groups=rows["customer_id"])
     result = observed.frame.iloc[test].assign(fold=str(fold), train_rows=len(train))
     result["late"] = observed.late.iloc[test]
     result[MODEL] = fitted.predict_proba(observed.X.iloc[test])[:, 1]
@@ -222,11 +218,7 @@ def _table(predictions: pd.DataFrame) -> pd.DataFrame:
     scorers = [name for name in (MODEL, *BASELINES, BASE_RATE) if name in predictions]
     folds = [(fold, rows) for fold, rows in predictions.groupby("fold", sort=False)]
     return pd.DataFrame(
-        [
-            _line(str(fold), rows, scorer)
-            for fold, rows in [*folds, (POOLED, predictions)]
-            for scorer in scorers
-        ]
+        [_line(str(fold), rows, scorer) for fold, rows in [*folds, (POOLED, predictions)] for scorer in scorers]
     )
 
 

@@ -74,9 +74,7 @@ def read_frame(model: Any, X: Any, *, fitting: bool) -> pd.DataFrame:
     validate_data(model, X, skip_check_array=True, reset=fitting)
     if X.shape[1] == 0:
         raise FeatureError("X has 0 feature(s): there is nothing to learn from.", code="F280")
-    named: pd.DataFrame = (
-        X if hasattr(model, "feature_names_in_") else X.set_axis(_positions(X.shape[1]), axis=1)
-    )
+    named: pd.DataFrame = X if hasattr(model, "feature_names_in_") else X.set_axis(_positions(X.shape[1]), axis=1)
     return named
 
 

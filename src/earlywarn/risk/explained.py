@@ -107,9 +107,7 @@ class Explained:
             feature_names=[column.name for column in self.columns_],
         )
 
-    def reason_codes(
-        self, X: Any, top: int | None = 3, language: str = "en", currency: str = "EUR"
-    ) -> pd.DataFrame:
+    def reason_codes(self, X: Any, top: int | None = 3, language: str = "en", currency: str = "EUR") -> pd.DataFrame:
         """Why each row is at risk: families in order, with a sentence each.
 
         Parameters

@@ -58,9 +58,7 @@ class LearnableRows:
     notices: tuple[str, ...]
 
 
-def learnable_rows(
-    X: Any, y: Any, as_of: Any = None, groups: Any = None, sample_weight: Any = None
-) -> LearnableRows:
+def learnable_rows(X: Any, y: Any, as_of: Any = None, groups: Any = None, sample_weight: Any = None) -> LearnableRows:
     """Leave out rows without an outcome or of weight 0, and put the others in order of time.
 
     Parameters

@@ -17,9 +17,7 @@ from earlywarn.risk.rows import LearnableRows
 __all__ = ["training_summary"]
 
 
-def training_summary(
-    rows: LearnableRows, cut: int, calibration: CalibrationChoice, n_columns: int
-) -> dict[str, Any]:
+def training_summary(rows: LearnableRows, cut: int, calibration: CalibrationChoice, n_columns: int) -> dict[str, Any]:
     """Describe a training run, ready for JSON.
 
     Parameters

@@ -43,9 +43,7 @@ def write_bundle(directory: str | os.PathLike[str], files: Mapping[str, bytes]) 
         B501 when the folder holds something else than a bundle.
     """
     target = Path(directory)
-    if target.exists() and (
-        not target.is_dir() or (any(target.iterdir()) and not (target / MANIFEST).is_file())
-    ):
+    if target.exists() and (not target.is_dir() or (any(target.iterdir()) and not (target / MANIFEST).is_file())):
         raise BundleError(
             f"{target.name!r} holds something else than a bundle.",
             code="B501",
@@ -102,14 +100,10 @@ def read_bundle(directory: str | os.PathLike[str]) -> dict[str, bytes]:
     content: dict[str, bytes] = {}
     for name in stated:
         if (folder / name).is_symlink() or (folder / name).stat().st_size > _LIMIT:
-            _refuse(
-                "B513", "holds a link or a file that is too large", [name], "copy the whole folder again."
-            )
+            _refuse("B513", "holds a link or a file that is too large", [name], "copy the whole folder again.")
         content[name] = (folder / name).read_bytes()
     changed = [name for name, raw in content.items() if hashlib.sha256(raw).hexdigest() != stated[name]]
-    _refuse(
-        "B513", "was changed after it was written", changed, "copy the whole folder again, or train anew."
-    )
+    _refuse("B513", "was changed after it was written", changed, "copy the whole folder again, or train anew.")
     return content
 
 

@@ -87,9 +87,7 @@ class Scorer:
     >>> features, outcome = ew.FeatureSet.default(), ew.Outcome()
     >>> obs = outcome.observations(ledger)
     >>> X, y = features.compute(ledger, obs), outcome.label(ledger, obs)
-    >>> scorer = ew.Scorer(
-    ...     features, outcome, ew.RiskModel(features).fit(X, y, as_of=obs["as_of"]), ew.Policy.default()
-    ... )
+    >>> scorer = ew.Scorer(features, outcome, ew.RiskModel(features).fit(X, y, as_of=obs["as_of"]), ew.Policy.default())
     >>> plan = scorer.recommend(ledger, ledger.until, capacity={"calls": 5})
     >>> bool(plan["customer_id"].is_unique)
     True
@@ -190,9 +188,7 @@ class Scorer:
         DataFrame, as from `RiskModel.reason_codes`
         """
         horizon = max(int(scores["lead_days"].max()), 0) if len(scores) else 0
-        obs = self.outcome.standing(ledger, scores.attrs["as_of"], horizon).set_index(
-            "obligation_id", drop=False
-        )
+        obs = self.outcome.standing(ledger, scores.attrs["as_of"], horizon).set_index("obligation_id", drop=False)
         matrix = self.features.compute(ledger, obs.loc[scores["obligation_id"]].set_axis(scores.index))
         return self.model.reason_codes(matrix, top=top, language=language, currency=ledger.currency)
 
@@ -305,9 +301,7 @@ class Scorer:
         plan.attrs.update(scored.scores.attrs)
         return plan
 
-    def _sentences(
-        self, plan: pd.DataFrame, scored: _Scored, language: str, currency: str
-    ) -> npt.NDArray[np.object_]:
+    def _sentences(self, plan: pd.DataFrame, scored: _Scored, language: str, currency: str) -> npt.NDArray[np.object_]:
         """Reasons in words for the leading obligation of each row with an action."""
         sentences = np.empty(len(plan), dtype=object)
         sentences[:] = [()] * len(plan)
@@ -388,9 +382,7 @@ class Scorer:
             return cls(
                 features,
                 Outcome(grace_days=int(outcome["grace_days"]), lead_days=tuple(outcome["lead_days"])),
-                RiskModel.from_files(
-                    {name: content[name] for name in ("booster.ubj", "model.json")}, features
-                ),
+                RiskModel.from_files({name: content[name] for name in ("booster.ubj", "model.json")}, features),
                 Policy.from_text(content["policy.toml"].decode()),
                 policy_features=FeatureSet.from_dict(json.loads(content["policy_features.json"])),
             )
@@ -438,9 +430,7 @@ def _contract_columns(ledger: Ledger, obs: pd.DataFrame) -> dict[str, Any]:
 
 def _exposure(ledger: Ledger, obs: pd.DataFrame, as_of: pd.Timestamp) -> npt.NDArray[np.float64]:
     """Open receivable of each obligation's debtor, in units of currency."""
-    balances = ledger.facts("balances").known_before(
-        int(as_of.to_datetime64().astype("M8[us]").astype(np.int64))
-    )
+    balances = ledger.facts("balances").known_before(int(as_of.to_datetime64().astype("M8[us]").astype(np.int64)))
     latest = np.zeros(len(ledger.customers) + 1, dtype=np.int64)
     latest[balances.owner] = np.asarray(balances.columns["open_amount"])
     place = {label: code for code, label in enumerate(ledger.customers)}

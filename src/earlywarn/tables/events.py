@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from earlywarn.dates import FOREVER, NAT, add_bank_days, day_end, day_number
-from earlywarn.tables import settlement as book
+from earlywarn.tables import postings as book
 from earlywarn.tables.checks import Text
 from earlywarn.tables.facts import Facts
 

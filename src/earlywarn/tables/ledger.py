@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from dataclasses import replace
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from earlywarn.dates import FOREVER, NAT, US_PER_DAY, day_end, iso, moment
+from earlywarn.dates import iso, moment
 from earlywarn.errors import DataError, suggest
 from earlywarn.tables import streams
-from earlywarn.tables.checks import Faults, Text, stated
+from earlywarn.tables.checks import stated
 from earlywarn.tables.events import Debts, debts_of, settlement_events
-from earlywarn.tables.facts import Facts, as_text, check_table
-from earlywarn.tables.read import read_frame, rename, rename_columns
-from earlywarn.tables.schema import STATIC, STREAMS, TABLES, TableSchema, declared
-from earlywarn.tables.settlement import Entries, States, settle
+from earlywarn.tables.facts import Facts, as_text
+from earlywarn.tables.intake import Checked, Intake
+from earlywarn.tables.postings import Entries, States
+from earlywarn.tables.read import read_frame, rename
+from earlywarn.tables.schema import STREAMS
+from earlywarn.tables.settlement import settle
 
 __all__ = ["Ledger", "Settled"]
-
-log = logging.getLogger("earlywarn")
-#: Tables whose time may lie ahead: they state plans.
-_PLANS = ("schedule", "instalments")
 
 
 class Settled(NamedTuple):
@@ -39,16 +34,6 @@ class Settled(NamedTuple):
     replaced: Mapping[int, int]
 
 
-@dataclass(frozen=True)
-class _Settings:
-    timezone: str
-    currency: str
-    country: str | None
-    late_after_days: int
-    payment_lag_days: int
-    digits: int
-
-
 class Ledger:
     """Checked billing tables as dated facts; it does not change after construction.
 
@@ -56,17 +41,7 @@ class Ledger:
 
     Parameters
     ----------
-    tables : mapping of str to Facts
-    settings : settings of the run
-    customers, regions : tuple of str
-        Ids that ``owner`` codes point to.
-    until : int, microseconds
-    faults : DataFrame
-    notices : tuple of str
-    given : frozenset of str
-        Tables that were handed over.
-    static : mapping of str to tuple of str
-        Columns whose value of today may stand for the past.
+    checked : Checked
 
     Attributes
     ----------
@@ -102,28 +77,10 @@ class Ledger:
     array([5.])
     """
 
-    def __init__(
-        self,
-        tables: Mapping[str, Facts],
-        *,
-        settings: _Settings,
-        customers: tuple[str, ...],
-        regions: tuple[str, ...],
-        until: int,
-        faults: pd.DataFrame,
-        notices: tuple[str, ...],
-        given: frozenset[str],
-        static: Mapping[str, tuple[str, ...]],
-    ) -> None:
-        self._tables = MappingProxyType(dict(tables))
-        self._settings = settings
-        self.customers = customers
-        self.regions = regions
-        self._until = until
-        self._faults = faults
-        self.notices = notices
-        self.given = given
-        self.static = static
+    def __init__(self, checked: Checked) -> None:
+        self._checked = checked
+        self._tables = checked.tables
+        self._settings = checked.settings
 
     # -- construction ------------------------------------------------------------------------------------
 
@@ -181,10 +138,11 @@ class Ledger:
             D101 columns missing, D102 unknown table, D103 several currencies, D105 faults under ``strict``,
             and those of reading (D110–D120).
         """
-        return _Builder(
+        intake = Intake(
             tables, extra or {}, columns or {}, lags or {}, timezone, currency, country, until, late_after_days,
             static or {},
-        ).build(strict)  # fmt: skip
+        )  # fmt: skip
+        return cls(intake.check(strict=strict))
 
     @classmethod
     def from_invoices(
@@ -262,17 +220,42 @@ class Ledger:
     @property
     def faults(self) -> pd.DataFrame:
         """What was set aside, one row per fault."""
-        return self._faults.copy()
+        return self._checked.faults.copy()
+
+    @property
+    def customers(self) -> tuple[str, ...]:
+        """Ids of all debtors, sorted; ``owner`` codes of facts point here."""
+        return self._checked.customers
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """Names of all regions, sorted; ``owner`` codes of regional facts point here."""
+        return self._checked.regions
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What was assumed or left out, in words."""
+        return self._checked.notices
+
+    @property
+    def given(self) -> frozenset[str]:
+        """Tables that were handed over."""
+        return self._checked.given
+
+    @property
+    def static(self) -> Mapping[str, tuple[str, ...]]:
+        """Columns of lasting tables whose value of today may stand for the past."""
+        return self._checked.static
 
     @property
     def until(self) -> pd.Timestamp:
         """The data are complete up to here."""
-        return pd.Timestamp(np.datetime64(self._until, "us"))
+        return pd.Timestamp(np.datetime64(self._checked.until, "us"))
 
     @property
     def until_us(self) -> int:
         """``until`` in microseconds."""
-        return self._until
+        return self._checked.until
 
     @property
     def currency(self) -> str:
@@ -367,17 +350,8 @@ class Ledger:
             Rows not known yet are gone, cells filled in later are blank, replaced versions are back.
         """
         at = as_of if isinstance(as_of, int) else moment(as_of, self.timezone)
-        return Ledger(
-            {name: facts.known_before(at) for name, facts in self._tables.items()},
-            settings=self._settings,
-            customers=self.customers,
-            regions=self.regions,
-            until=min(self._until, at),
-            faults=self._faults,
-            notices=self.notices,
-            given=self.given,
-            static=self.static,
-        )
+        cut = {name: facts.known_before(at) for name, facts in self._tables.items()}
+        return Ledger(replace(self._checked, tables=MappingProxyType(cut), until=min(self._checked.until, at)))
 
     # -- derived -----------------------------------------------------------------------------------------
 
@@ -430,283 +404,5 @@ class Ledger:
             f"<Ledger: {counted(len(self.customers), 'customer')}, "
             f"{counted(len(self._tables['invoices'].current()), 'invoice')}, "
             f"{counted(len(self._tables['payments'].current()), 'payment')}, "
-            f"{self.currency}, until {iso(self._until)}, {counted(len(self._faults), 'fault')}>"
+            f"{self.currency}, until {iso(self._checked.until)}, {counted(len(self._checked.faults), 'fault')}>"
         )
-
-
-class _Builder:
-    """Reads, checks and links the tables of one ledger, and gathers all faults on the way."""
-
-    def __init__(
-        self,
-        tables: Mapping[str, Any],
-        extra: Mapping[str, tuple[Any, Mapping[str, Any]]],
-        columns: Mapping[str, Mapping[str, str]],
-        lags: Mapping[str, int],
-        timezone: str,
-        currency: str | None,
-        country: str | None,
-        until: Any,
-        late_after_days: int,
-        static: Mapping[str, Sequence[str]],
-    ) -> None:
-        self.faults = Faults()
-        self.notices: list[str] = []
-        self.timezone = timezone
-        self.until = None if until is None else moment(until, timezone)
-        self.schemas: dict[str, TableSchema] = {
-            **TABLES,
-            **{name: declared(name, rule) for name, (_, rule) in extra.items()},
-        }
-        handed = {**tables, **{name: frame for name, (frame, _) in extra.items()}}
-        self.entity = {name: rule["entity"] for name, (_, rule) in extra.items()}
-        self.frames = self.read({name: table for name, table in handed.items() if table is not None}, columns)
-        self.lags = self.check_lags(lags)
-        self.currency = self.find_currency(currency)
-        self.country = country
-        self.late_after_days = late_after_days
-        self.static = {name: (*STATIC.get(name, ()), *static.get(name, ())) for name in STATIC}
-
-    def read(self, tables: Mapping[str, Any], columns: Mapping[str, Mapping[str, str]]) -> dict[str, pd.DataFrame]:
-        """Frames under our names; all missing columns of all tables in one error."""
-        for name in [*tables, *columns]:
-            if name not in self.schemas:
-                raise DataError(
-                    f"there is no table {name!r} in the schema.",
-                    code="D102",
-                    hint=suggest(name, self.schemas) + " A table of your own goes into extra={name: (frame, schema)}.",
-                )
-        missing = [f"the table {name!r} is missing" for name in ("invoices", "payments") if name not in tables]
-        frames = {}
-        for name, table in tables.items():
-            frame, lacking, unknown = rename_columns(read_frame(table, name), self.schemas[name], columns.get(name, {}))
-            missing += lacking
-            if unknown:
-                self.notices.append(f"{name}: columns not in the schema were left aside: {', '.join(unknown)}.")
-            frames[name] = frame
-        if missing:
-            raise DataError(
-                "tables or columns are missing.",
-                code="D101",
-                found="\n       ".join(missing),
-                hint="name yours in columns={table: {theirs: ours}}.",
-            )
-        return frames
-
-    def check_lags(self, lags: Mapping[str, int]) -> dict[str, int]:
-        for name in lags:
-            if name not in self.schemas:
-                raise DataError(f"lags names {name!r}.", code="D102", hint=suggest(name, self.schemas))
-        return {name: lags.get(name, schema.lag_days) for name, schema in self.schemas.items()}
-
-    def find_currency(self, asked: str | None) -> str:
-        invoices = self.frames["invoices"]
-        if "currency" not in invoices.columns:
-            return asked or "EUR"
-        found = sorted({str(word).strip() for word in invoices["currency"].dropna() if str(word).strip()})
-        if asked is None and len(found) > 1:
-            counts = invoices["currency"].value_counts()
-            raise DataError(
-                "invoices are in several currencies.",
-                code="D103",
-                found=", ".join(f"{word}: {int(counts[word])} rows" for word in found if word in counts.index),
-                hint="make one ledger per currency, or name one in currency=… to set the others aside.",
-            )
-        return asked or (found[0] if found else "EUR")
-
-    def build(self, strict: bool) -> Ledger:
-        from babel.numbers import get_currency_precision
-
-        digits = get_currency_precision(self.currency)
-        tables = {name: self.checked(name, schema, digits) for name, schema in self.schemas.items()}
-        tables["invoices"] = self.check_invoices(tables["invoices"])
-        tables = {name: self.within_reach(facts) for name, facts in tables.items()}
-        customers = _labels(tables, "customer_id")
-        regions = _labels(tables, "region")
-        for name in _in_order_of_parents(self.schemas):
-            tables[name] = self.owned(tables, name, customers, regions)
-        self.check_references(tables)
-        faults = self.faults.frame()
-        if strict and len(faults):
-            raise _strict_error(faults, self.frames)
-        if len(faults):
-            log.info("%d rows or cells were set aside; see ledger.faults", len(faults))
-        settings = _Settings(
-            self.timezone, self.currency, self.country, self.late_after_days, self.lags["payments"], digits
-        )
-        return Ledger(
-            tables,
-            settings=settings,
-            customers=customers,
-            regions=regions,
-            until=self.until if self.until is not None else _latest_known(tables),
-            faults=faults,
-            notices=tuple(self.notices),
-            given=frozenset(self.frames),
-            static=MappingProxyType(self.static),
-        )
-
-    def checked(self, name: str, schema: TableSchema, digits: int) -> Facts:
-        frame = self.frames.get(name)
-        if frame is None:
-            return _empty_table(name)
-        return check_table(schema, frame, self.faults, timezone=self.timezone, digits=digits, lag_days=self.lags[name])
-
-    def check_invoices(self, invoices: Facts) -> Facts:
-        """Due before issued, and another currency than the ledger's."""
-        frame = self.frames["invoices"]
-        early = invoices.moments("due_on") // US_PER_DAY < invoices.moments("issued_on") // US_PER_DAY
-        early &= invoices.numbers("amount") > 0
-        currency = invoices.text("currency")
-        other = (currency.codes >= 0) & ~currency.is_word(self.currency)
-        for mask, column, code, what in (
-            (early, "due_on", "D104", "invoices.due_on is before issued_on"),
-            (other & ~early, "currency", "D106", f"invoices.currency is not the ledger's {self.currency}"),
-        ):
-            rows = invoices.row[mask]
-            self.faults.add("invoices", rows, column, code, what, frame[column].iloc[rows] if len(rows) else [])
-        return invoices.take(~early & ~other)
-
-    def within_reach(self, facts: Facts) -> Facts:
-        """Facts may not lie in the future: after ``until`` where it is stated, else after today."""
-        schema = self.schemas[facts.name]
-        if facts.lasting or facts.name in _PLANS or not len(facts) or schema.time is None:
-            return facts
-        limit = self.until
-        if limit is None:
-            limit = int(day_end(np.array([_today() + 1]))[0])
-        ahead = facts.happened_at >= limit
-        rows = facts.row[ahead]
-        if len(rows):
-            what = f"{facts.name}.{schema.time} lies after {iso(limit)}"
-            self.faults.add(
-                facts.name, rows, schema.time, "D145", what, self.frames[facts.name][schema.time].iloc[rows]
-            )
-        return facts.take(~ahead)
-
-    def owned(
-        self, tables: Mapping[str, Facts], name: str, customers: tuple[str, ...], regions: tuple[str, ...]
-    ) -> Facts:
-        """Give each fact its customer (or region); a child row is known no earlier than its parent."""
-        facts, schema = tables[name], self.schemas[name]
-        if name == "regions" or self.entity.get(name) == "region":
-            return replace(facts, owner=_codes(facts.text("region"), regions), entity="region")
-        if "customer_id" in schema.columns:
-            return replace(facts, owner=_codes(facts.text("customer_id"), customers))
-        assert schema.parent is not None
-        column, parent_name = schema.parent
-        parent = tables[parent_name]
-        if parent_name == "accounts" and "accounts" not in self.frames:
-            return replace(facts, owner=_codes(facts.text("account_id"), customers))
-        owner, known, happened = _of_parent(facts.text(column), parent)
-        dated = facts.happened_at if schema.time else np.where(facts.lasting, facts.happened_at, happened)
-        no_moment = (facts.known_at == NAT) | (name == "instalments" and "known_at" not in self.frames.get(name, ()))
-        return replace(
-            facts,
-            owner=owner,
-            happened_at=np.asarray(dated, dtype=np.int64),
-            known_at=np.where(no_moment, known, np.maximum(facts.known_at, known)),
-        )
-
-    def check_references(self, tables: Mapping[str, Facts]) -> None:
-        """List references that lead nowhere; the rows themselves are kept."""
-        invoices = tables["invoices"]
-        owner_of = dict(zip(invoices.text("invoice_id").values().tolist(), invoices.owner.tolist(), strict=True))
-        payments = tables["payments"]
-        named = payments.text("invoice_id").values()
-        for what, code, wrong in (
-            ("names an invoice that is not there; kept as money without an invoice", "D151",
-             [word is not None and word not in owner_of for word in named]),
-            ("names an invoice of another debtor; kept as money without an invoice", "D152",
-             [word in owner_of and owner_of[word] != owner for word, owner in zip(named, payments.owner, strict=True)]),
-        ):  # fmt: skip
-            mask = np.array(wrong, dtype=bool)
-            if mask.any():
-                self.faults.add(
-                    "payments", payments.row[mask], "invoice_id", code, f"payments.invoice_id {what}", named[mask]
-                )
-        allocations = tables["allocations"].text("payment_id")
-        unpaid = ~allocations.is_word(*payments.text("payment_id").labels)
-        self.faults.add(
-            "allocations", tables["allocations"].row[unpaid], "payment_id", "D154",
-            "allocations.payment_id names a payment that is not there", allocations.values()[unpaid],
-        )  # fmt: skip
-        for name, facts in tables.items():
-            lost = (facts.owner < 0) & (facts.entity == "customer")
-            if lost.any() and self.schemas[name].parent:
-                column, parent = self.schemas[name].parent or ("", "")
-                what = f"{name}.{column} names a row that {parent} does not have"
-                self.faults.add(name, facts.row[lost], column, "D153", what, facts.text(column).values()[lost])
-        if "customers" in self.frames:
-            known = set(tables["customers"].text("customer_id").labels)
-            strange = [label for label in _labels(tables, "customer_id") if label not in known]
-            if strange:
-                who = f"{len(strange):,} customer{'s have' if len(strange) > 1 else ' has'} facts"
-                self.notices.append(f"{who} but no row in customers, first: {strange[0]!r}; they are kept.")
-
-
-@cache
-def _empty_table(name: str) -> Facts:
-    """A table that was not handed over: all columns of its schema, no row."""
-    schema = TABLES[name]
-    frame = pd.DataFrame({column: pd.Series(dtype="float64") for column in schema.columns if column != "known_at"})
-    return check_table(schema, frame, Faults(), timezone="UTC", digits=0, lag_days=0)
-
-
-def _today() -> int:
-    return (dt.datetime.now(dt.UTC).date() - dt.date(1970, 1, 1)).days
-
-
-def _labels(tables: Mapping[str, Facts], column: str) -> tuple[str, ...]:
-    found: set[str] = set()
-    for facts in tables.values():
-        text = facts.text(column)
-        found.update(text.labels[code] for code in np.unique(text.codes[text.codes >= 0]))
-    return tuple(sorted(found))
-
-
-def _codes(text: Text, labels: tuple[str, ...]) -> npt.NDArray[np.int64]:
-    place = {label: code for code, label in enumerate(labels)}
-    return np.array([place.get(label, -1) for label in text.labels] + [-1], dtype=np.int64)[text.codes]
-
-
-def _of_parent(ids: Text, parent: Facts) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Owner, first known moment and moment of happening of the parent row that each id names."""
-    key = parent.columns[{"invoices": "invoice_id", "accounts": "account_id"}.get(parent.name, "arrangement_id")]
-    assert isinstance(key, Text)
-    order = np.argsort(parent.known_at, kind="stable")[::-1]
-    owner = np.full(len(key.labels) + 1, -1, dtype=np.int64)
-    known = np.full(len(key.labels) + 1, FOREVER, dtype=np.int64)
-    happened = np.full(len(key.labels) + 1, NAT, dtype=np.int64)
-    owner[key.codes[order]] = parent.owner[order]
-    known[key.codes[order]] = parent.known_at[order]
-    happened[key.codes[order]] = parent.happened_at[order]
-    place = {label: code for code, label in enumerate(key.labels)}
-    at = np.array([place.get(label, len(key.labels)) for label in ids.labels] + [len(key.labels)])[ids.codes]
-    return owner[at], known[at], happened[at]
-
-
-def _in_order_of_parents(schemas: Mapping[str, TableSchema]) -> list[str]:
-    return sorted(schemas, key=lambda name: schemas[name].parent is not None)
-
-
-def _latest_known(tables: Mapping[str, Facts]) -> int:
-    """When the last invoice or payment became known; 1970 where there is neither."""
-    known = np.concatenate([tables["invoices"].known_at, tables["payments"].known_at])
-    return int(known.max()) if len(known) else 0
-
-
-def _strict_error(faults: pd.DataFrame, frames: Mapping[str, pd.DataFrame]) -> DataError:
-    lines = []
-    for (table, code), group in faults.groupby(["table", "code"], sort=False):
-        first = group.iloc[0]
-        lines.append(
-            f"{table}: {len(group):,} of {len(frames.get(str(table), ())):,} rows, {first['message']} [{code}], "
-            f"first: row {first['row']}, value {first['value']!r}"
-        )
-    return DataError(
-        f"{len(faults):,} faults in the tables.",
-        code="D105",
-        found="\n       ".join(lines),
-        hint="mend them, or leave strict=False to set these rows aside (they stay listed in ledger.faults).",
-    )

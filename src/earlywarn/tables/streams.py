@@ -19,8 +19,8 @@ from earlywarn.dates import ALWAYS, FOREVER, NAT, US_PER_DAY, add_bank_days, day
 from earlywarn.tables.checks import Text
 from earlywarn.tables.events import Debts, is_collection, plan_numbers
 from earlywarn.tables.facts import Facts
+from earlywarn.tables.postings import CLEARING, CREDIT, PAYMENT, Entries, States
 from earlywarn.tables.schema import STREAMS
-from earlywarn.tables.settlement import CLEARING, CREDIT, PAYMENT, Entries, States
 
 __all__ = ["balances", "cause_family", "maturities", "obligations", "returns", "settlements", "tolerance"]
 
