@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from earlywarn.dates import US_PER_DAY
 from earlywarn.features import windows
+from earlywarn.features.catalogue import Feature, FeatureSet
 from earlywarn.features.expression import parse
 from earlywarn.features.windows import Timeline, choose
 from earlywarn.tables.facts import Facts
+from earlywarn.tables.ledger import Ledger
 from oracle_features import windows_agree_with_brute_force
 from strategies import NEVER, Raw, ledgers_and_moments
 
@@ -97,3 +100,34 @@ def _by_hand(
     rows.sort(key=lambda row: (facts.happened_at[row], facts.known_at[row], row))
     rows = rows[: len(rows) - skip] if skip else rows
     return rows if last is None else rows[max(len(rows) - last, 0) :]
+
+
+def test_of_a_lasting_table_only_the_row_in_force_counts() -> None:
+    """Two versions of one contract are one contract: the fee in force is not added to the fee before."""
+    contracts = pd.DataFrame(
+        {
+            "contract_id": ["k", "k", "l"],
+            "account_id": ["a", "a", "a"],
+            "starts_on": ["2025-01-01"] * 3,
+            "fixed_fee": [10.0, 12.0, 5.0],
+            "valid_from": ["2025-01-01", "2025-03-01", "2025-01-01"],
+        }
+    )
+    ledger = Ledger.from_tables(
+        invoices=pd.DataFrame(
+            {
+                "invoice_id": ["i"],
+                "customer_id": ["c"],
+                "issued_on": ["2025-01-05"],
+                "due_on": ["2025-05-01"],
+                "amount": [1.0],
+            }
+        ),
+        payments=pd.DataFrame({"payment_id": [], "customer_id": [], "paid_on": [], "amount": []}),
+        accounts=pd.DataFrame({"account_id": ["a"], "customer_id": ["c"]}),
+        contracts=contracts,
+    )
+    moments = pd.to_datetime(["2025-02-01", "2025-03-01", "2025-03-02"])
+    obs = pd.DataFrame({"customer_id": "c", "as_of": moments})
+    fee = FeatureSet([Feature("fee", "sum(contracts.fixed_fee)")]).compute(ledger, obs)["fee"]
+    assert fee.tolist() == [15.0, 15.0, 17.0]

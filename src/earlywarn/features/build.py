@@ -23,7 +23,7 @@ from earlywarn.features.context import Context, check_group, group_values, own_s
 from earlywarn.features.definition import Feature
 from earlywarn.features.evaluate import Codes, Column, evaluate
 from earlywarn.features.expression import Aggregate, Field, Node, Selection
-from earlywarn.features.windows import Chosen, Timeline, choose
+from earlywarn.features.windows import Chosen, Timeline, choose, in_force
 from earlywarn.tables.checks import Text
 from earlywarn.tables.facts import Facts, units
 from earlywarn.tables.ledger import Ledger
@@ -103,6 +103,12 @@ class _Engine:
         self.as_of = obs["as_of"].to_numpy().astype("M8[us]").astype(np.int64)
         place = {label: code for code, label in enumerate(ledger.customers)}
         self.owner = np.array([place.get(label, -1) for label in obs["customer_id"]], dtype=np.int64)
+        if context is not None and context.ledger.customers != ledger.customers:
+            raise FeatureError(
+                "the context was made from a ledger of other customers.",
+                code="F224",
+                hint="make it with scorer.context(ledger), from the ledger that is scored.",
+            )
         self.context = context if context is not None else Context(ledger)
         self.timelines: dict[str, Timeline] = {}
         self.results: dict[Aggregate, Column] = {}
@@ -243,7 +249,8 @@ class _Engine:
     def timeline(self, table: str) -> Timeline:
         """Facts of a table, sorted once."""
         if table not in self.timelines:
-            self.timelines[table] = Timeline(self.ledger.facts(table))
+            facts = self.ledger.facts(table)
+            self.timelines[table] = Timeline(in_force(facts, TABLES[table].key[0]) if facts.lasting else facts)
         return self.timelines[table]
 
     def owners(self, timeline: Timeline) -> Rows:

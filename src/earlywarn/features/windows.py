@@ -7,7 +7,7 @@ One of the three places that decide what lies before ``as_of``. Windows are half
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -81,6 +81,36 @@ class Timeline:
         """
         rank = np.searchsorted(self._moments, moment, side="left")
         return np.searchsorted(self._key, owner * (len(self._moments) + 1) + rank, side="left")
+
+
+def in_force(facts: Facts, key: str) -> Facts:
+    """Rows of a lasting table, each closed by the next row of the same entity.
+
+    A row stops holding once a later ``valid_from`` is both known and reached.
+
+    Parameters
+    ----------
+    facts : Facts
+    key : str
+        Column that names the entity, such as ``contract_id``.
+
+    Returns
+    -------
+    Facts
+    """
+    ids = facts.text(key).codes
+    rows_of = np.bincount(ids + 1, minlength=1)
+    several = np.flatnonzero((ids >= 0) & (rows_of[ids + 1] > 1))
+    until = facts.known_until.copy()
+    entity, start, following, later = -1, FOREVER, FOREVER, FOREVER
+    for row in several[np.lexsort((facts.happened_at[several], ids[several]))][::-1]:
+        if ids[row] != entity:
+            entity, start, following, later = ids[row], facts.happened_at[row], FOREVER, FOREVER
+        elif facts.happened_at[row] != start:
+            start, following, later = facts.happened_at[row], min(following, later), FOREVER
+        until[row] = min(until[row], following)
+        later = min(later, max(facts.known_at[row], facts.happened_at[row]))
+    return replace(facts, known_until=until)
 
 
 def bounds(timeline: Timeline, selection: Selection, owner: Rows, as_of: Rows) -> tuple[Rows, Rows]:

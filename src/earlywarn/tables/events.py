@@ -11,7 +11,7 @@ import numpy.typing as npt
 from earlywarn.dates import FOREVER, NAT, add_bank_days, day_end, day_number
 from earlywarn.tables import postings as book
 from earlywarn.tables.checks import Text
-from earlywarn.tables.facts import Facts
+from earlywarn.tables.facts import Facts, first_version
 
 __all__ = ["RETURN_WINDOW_DAYS", "Debts", "is_collection", "returnable_until", "settlement_events"]
 
@@ -74,14 +74,6 @@ def settlement_events(tables: Mapping[str, Facts], debts: Debts) -> Iterator[boo
     yield from _schedule_events(tables["schedule"], tables["invoices"], len(debts.invoice_ids))
     yield from _allocation_events(tables["allocations"], debts, tables["payments"])
     yield from _payment_events(tables["payments"], debts)
-
-
-def first_version(codes: Rows, known_at: Rows) -> Rows:
-    """Index of the first known row of each row's code."""
-    order = np.lexsort((np.arange(len(codes)), known_at, codes))
-    first = np.zeros(int(codes.max(initial=-1)) + 1, dtype=np.int64)
-    first[codes[order][::-1]] = order[::-1]
-    return first[codes]
 
 
 def _invoice_events(invoices: Facts, debts: Debts, payments: Facts) -> Iterator[book.Event]:

@@ -19,7 +19,7 @@ from earlywarn.dates import ALWAYS, FOREVER, NAT, US_PER_DAY, known_after, to_da
 from earlywarn.tables.checks import Faults, Text, coerce, no_money
 from earlywarn.tables.schema import TableSchema
 
-__all__ = ["Facts", "as_text", "blank", "check_table", "units", "versions"]
+__all__ = ["Facts", "as_text", "blank", "check_table", "first_version", "units", "versions"]
 
 Rows = npt.NDArray[np.int64]
 Values = Text | npt.NDArray[Any]
@@ -303,3 +303,11 @@ def _key(values: Values) -> npt.NDArray[Any]:
     if isinstance(values, Text):
         return values.codes
     return np.where(np.isnan(values), -1.0, values) if values.dtype == np.float64 else values
+
+
+def first_version(codes: Rows, known_at: Rows) -> Rows:
+    """Index of the first known row of each row's code."""
+    order = np.lexsort((np.arange(len(codes)), known_at, codes))
+    first = np.zeros(int(codes.max(initial=-1)) + 1, dtype=np.int64)
+    first[codes[order][::-1]] = order[::-1]
+    return first[codes]

@@ -17,7 +17,7 @@ import pandas as pd
 from earlywarn.dates import FOREVER, NAT, US_PER_DAY, day_end, iso, moment
 from earlywarn.errors import DataError, suggest
 from earlywarn.tables.checks import Faults, Text
-from earlywarn.tables.facts import Facts, check_table
+from earlywarn.tables.facts import Facts, check_table, first_version
 from earlywarn.tables.read import read_frame, rename_columns
 from earlywarn.tables.schema import STATIC, TABLES, TableSchema, declared
 
@@ -202,13 +202,16 @@ class Intake:
         early &= invoices.numbers("amount") > 0
         currency = invoices.text("currency")
         other = (currency.codes >= 0) & ~currency.is_word(self.currency)
+        owner = invoices.text("customer_id").codes
+        moved = owner != owner[first_version(invoices.text("invoice_id").codes, invoices.known_at)]
         for mask, column, code, what in (
             (early, "due_on", "D104", "invoices.due_on is before issued_on"),
             (other & ~early, "currency", "D106", f"invoices.currency is not the ledger's {self.currency}"),
+            (moved & ~early & ~other, "customer_id", "D155", "a later version of the invoice names another debtor"),
         ):
             rows = invoices.row[mask]
             self.faults.add("invoices", rows, column, code, what, frame[column].iloc[rows] if len(rows) else [])
-        return invoices.take(~early & ~other)
+        return invoices.take(~early & ~other & ~moved)
 
     def within_reach(self, facts: Facts) -> Facts:
         """Facts may not lie in the future: after ``until`` where it is stated, else after today."""
