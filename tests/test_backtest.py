@@ -76,9 +76,10 @@ class Misled:
     def observations(self, *arguments):
         return self._true.observations(*arguments)
 
-    def label(self, ledger, observations):
-        y = self._true.label(ledger, observations)
-        return y.where(observations["matures_at"] < self._moment, 1 - y)
+    def resolve(self, ledger, observations):
+        resolved = self._true.resolve(ledger, observations)
+        y = resolved["late"]
+        return resolved.assign(late=y.where(resolved["matures_at"] < self._moment, 1 - y))
 
 
 def told_otherwise(ledger, moment, fold):

@@ -282,3 +282,29 @@ def test_rows_kept_and_rows_set_aside_are_the_rows_given_whatever_they_hold(data
     assert len(set(kept)) == len(kept)
     assert books.frame("balances") is not None
     assert Outcome(3, (7, 0)).observations(books) is not None
+
+
+def test_a_negative_payment_is_listed_with_what_to_write_instead():
+    books = ledger([A], [{"payment_id": "p", "customer_id": "c", "paid_on": "2026-02-01", "amount": -50}])
+    assert books.faults["code"].tolist() == ["D156"]
+    assert "event 'reversed'" in books.faults["message"][0]
+
+
+def test_a_credit_note_without_a_due_day_is_due_when_issued():
+    note = {**A, "invoice_id": "N", "amount": -5, "due_on": None}
+    books = ledger([A, note])
+    assert not len(books.faults)
+    assert books.frame("invoices").set_index("invoice_id").loc["N", "due_on"] == pd.Timestamp(A["issued_on"])
+
+
+@pytest.mark.parametrize(
+    "options", [{"timezone": "Europe/Brussel"}, {"currency": "euro"}, {"late_after_days": -1}, {"lags": {"usage": -1}}]
+)
+def test_settings_that_cannot_be_are_refused(options):
+    with pytest.raises(DataError, match="D107"):
+        ledger([A], **options)
+
+
+def test_invoice_ids_of_an_arrangement_may_be_a_list():
+    agreed = [{"arrangement_id": "g", "customer_id": "c", "agreed_on": "2026-02-01", "invoice_ids": ["A", "B"]}]
+    assert ledger([A], arrangements=agreed).frame("arrangements")["invoice_ids"].tolist() == ["A B"]

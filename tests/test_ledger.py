@@ -204,7 +204,14 @@ def test_customers_without_a_row_are_kept_with_a_notice():
 
 
 def test_columns_that_nobody_knows_are_left_aside_with_a_notice():
-    assert ledger([{**A, "colour": "red"}]).notices == ("invoices: columns not in the schema were left aside: colour.",)
+    assert ledger([{**A, "colour": "red"}], currency="EUR").notices == (
+        "invoices: columns not in the schema were left aside: colour.",
+    )
+
+
+def test_an_assumed_currency_is_said():
+    assert any("taken as EUR" in notice for notice in ledger([A]).notices)
+    assert not any("taken as EUR" in notice for notice in ledger([{**A, "currency": "SEK"}]).notices)
 
 
 # -- time -------------------------------------------------------------------------------------------------

@@ -190,3 +190,38 @@ def test_a_small_set_of_features_goes_with_the_default_policy(ledger: ew.Ledger,
 
 def test_leads_the_model_was_not_trained_on_are_noted(scores: pd.DataFrame) -> None:
     assert any("leads the model was not trained on" in notice for notice in scores.attrs["notices"])
+
+
+def test_a_model_trained_on_few_tables_scores_a_ledger_with_more_and_the_reverse() -> None:
+    """The kind of a column is the schema's, whatever tables were handed over."""
+    tables = ew.datasets.make_biller(customers=120, months=10, seed=4)
+    few = {name: tables[name] for name in ("invoices", "payments")}
+    features, outcome = ew.FeatureSet.default(), ew.Outcome()
+    for learned, met in ((few, tables), (tables, few)):
+        ledger = ew.Ledger.from_tables(**learned)
+        obs = outcome.observations(ledger)
+        model = ew.RiskModel(features, n_estimators=10).fit(
+            features.compute(ledger, obs), outcome.label(ledger, obs), as_of=obs["as_of"]
+        )
+        scores = ew.Scorer(features, outcome, model, ew.Policy.default()).score(ew.Ledger.from_tables(**met))
+        assert scores["p_late"].notna().any()
+
+
+def test_a_moment_with_a_zone_is_the_same_moment_on_the_wall_clock(scorer: ew.Scorer, ledger: ew.Ledger) -> None:
+    noon = scorer.score(ledger, "2025-06-10 12:00")
+    pd.testing.assert_frame_equal(scorer.score(ledger, pd.Timestamp("2025-06-10 10:00", tz="UTC")), noon)
+
+
+def test_a_moment_that_does_not_fit_the_data_is_said(scorer: ew.Scorer, ledger: ew.Ledger) -> None:
+    assert any("does not see" in notice for notice in scorer.score(ledger, AS_OF).attrs["notices"])
+    assert any("lies after the data" in notice for notice in scorer.score(ledger, "2026-01-01").attrs["notices"])
+    now = scorer.score(ledger)
+    assert now.attrs["as_of"].startswith("2025-07-01")
+    assert not any("as_of" in notice for notice in now.attrs["notices"])
+
+
+def test_what_cannot_be_asked_is_refused_with_a_suggestion(scorer: ew.Scorer, ledger: ew.Ledger) -> None:
+    with pytest.raises(ew.DataError, match="D140"):
+        scorer.score(ledger, "morgen")
+    with pytest.raises(ew.DataError, match="D162"):
+        scorer.score(ledger, AS_OF, customers=["nobody"])

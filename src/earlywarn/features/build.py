@@ -22,7 +22,7 @@ from earlywarn.features.aggregates import Segments, apply
 from earlywarn.features.context import Context, check_group, group_values, own_sums
 from earlywarn.features.definition import Feature
 from earlywarn.features.evaluate import Codes, Column, evaluate
-from earlywarn.features.expression import Aggregate, Field, Node, Selection
+from earlywarn.features.expression import Aggregate, Field, Name, Node, Selection
 from earlywarn.features.windows import Chosen, Timeline, choose, in_force
 from earlywarn.tables.checks import Text
 from earlywarn.tables.facts import Facts, units
@@ -74,6 +74,13 @@ def compute(
         F221 unknown column, F222 unknown table, F220 today's value used for the past, F223 groups.
     """
     features = list(features)
+    lacking = [name for name in ("customer_id", "as_of") if name not in obs.columns]
+    if lacking:
+        raise FeatureError(
+            f"the observations lack {' and '.join(lacking)}.",
+            code="F225",
+            hint="make them with Outcome.observations(ledger); further columns serve invoice.*.",
+        )
     engine = _Engine(ledger, obs, context)
     engine.check(features)
     engine.aggregate_all([a for feature in features for a in feature.expression.aggregates], progress)
@@ -172,6 +179,15 @@ class _Engine:
 
     def invoice_field(self, column: str) -> Column:
         """One attribute of the observed obligation."""
+        source = {"amount": "amount", "open_amount": "open_amount", "stage": "stage"}.get(column, "due_on")
+        needed = [source] if column not in ("kind", "days_since_issue", "terms_days") else ["invoice_id", "due_on"]
+        lacking = [name for name in needed if name not in self.obs.columns and column != "number"]
+        if lacking:
+            raise FeatureError(
+                f"invoice.{column} needs {' and '.join(lacking)} in the observations.",
+                code="F225",
+                hint="make them with Outcome.observations(ledger).",
+            )
         if column in ("amount", "open_amount"):
             return self.obs[column].to_numpy(dtype=np.float64)
         if column == "stage":
@@ -243,8 +259,17 @@ class _Engine:
             self.notices += [
                 f"{table}.{name} was not handed over; what is read from it is missing." for name in lacking
             ]
-        self.results[aggregate] = np.full(len(self.as_of), np.nan)
+        self.results[aggregate] = self.nothing(aggregate)
         return True
+
+    def nothing(self, aggregate: Aggregate) -> Column:
+        """Missing values of the kind that the column has, so that a matrix never changes its dtypes."""
+        schema = TABLES.get(aggregate.selection.table)
+        column = aggregate.argument.name if isinstance(aggregate.argument, Name) else ""
+        is_text = schema is not None and column in schema.columns and schema.columns[column].kind == "text"
+        if is_text and aggregate.function in ("first", "last"):
+            return Codes(np.full(len(self.as_of), -1, dtype=np.int64), ())
+        return np.full(len(self.as_of), np.nan)
 
     def timeline(self, table: str) -> Timeline:
         """Facts of a table, sorted once."""

@@ -214,8 +214,10 @@ class FeatureSet:
     def _repr_html_(self) -> str:
         return pages.html(self)
 
-    def __add__(self, other: FeatureSet | Iterable[Feature]) -> FeatureSet:
+    def __add__(self, other: FeatureSet | Feature | Iterable[Feature]) -> FeatureSet:
         """Features of both; a name may come once only."""
+        if isinstance(other, Feature):
+            other = [other]
         declared = {**other._declared, **self._declared} if isinstance(other, FeatureSet) else self._declared
         return FeatureSet([*self, *other], declared)
 

@@ -10,6 +10,7 @@ import pandas as pd
 from earlywarn.features.build import compute
 from earlywarn.features.definition import Feature
 from earlywarn.outcomes import Outcome
+from earlywarn.outcomes.obligations import obligations
 from earlywarn.tables.ledger import Ledger
 
 __all__ = ["audit_leakage"]
@@ -32,7 +33,8 @@ def audit_leakage(
     features : iterable of Feature
     ledger : Ledger
     obs : DataFrame
-        Observations as they are used for training, however they were made.
+        Observations as they are used for training, however they were made. Of obligations that the ledger does
+        not have, only the features are looked at.
     moments : int
         How many different ``as_of`` are looked at, spread evenly over the observations.
     progress : callable, optional
@@ -67,12 +69,13 @@ def audit_leakage(
     features = list(features)
     every = np.unique(obs["as_of"].to_numpy())
     picked = every[np.unique(np.linspace(0, len(every) - 1, min(moments, len(every))).astype(int))]
+    known = obligations(ledger).ids
     found: list[tuple[object, ...]] = []
     for done, as_of in enumerate(picked, start=1):
         here = obs[obs["as_of"].to_numpy() == as_of]
         cut = ledger.known_before(pd.Timestamp(as_of))
         found += _matrix_differences(features, ledger, cut, here)
-        found += _eligibility_differences(cut, here)
+        found += _eligibility_differences(cut, here[here["obligation_id"].isin(known)])
         if progress is not None:
             progress(done / len(picked))
     return pd.DataFrame(found, columns=_COLUMNS)
@@ -95,7 +98,9 @@ def _matrix_differences(
 
 def _eligibility_differences(cut: Ledger, here: pd.DataFrame) -> list[tuple[object, ...]]:
     """Observations that could not have been made then, or looked otherwise."""
-    horizon = int(here["lead_days"].max()) if len(here) else 0
+    if not len(here):
+        return []
+    horizon = int(here["lead_days"].max())
     standing = Outcome().standing(cut, here["as_of"].iloc[0], max(horizon, 0)).set_index("obligation_id")
     found: list[tuple[object, ...]] = []
     for label, row in here.iterrows():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,20 +85,24 @@ class Outcome:
     lead_days: int | tuple[int, ...] = 7
 
     def __post_init__(self) -> None:
-        leads = self.leads
-        if self.grace_days < 0 or not leads or min(leads) < 0:
+        try:
+            leads = self.leads
+            possible = int(self.grace_days) >= 0 and len(leads) > 0 and min(leads) >= 0
+        except (TypeError, ValueError):
+            possible = False
+        if not possible:
             raise DataError(
                 f"Outcome(grace_days={self.grace_days}, lead_days={self.lead_days}) is not possible.",
                 code="D160",
                 hint="both are whole days, 0 or more; several leads as a tuple such as (14, 7, 3).",
             )
-        if not isinstance(self.lead_days, int):
+        if not isinstance(self.lead_days, int | np.integer):
             object.__setattr__(self, "lead_days", tuple(self.lead_days))
 
     @property
     def leads(self) -> tuple[int, ...]:
         """The leads, longest first."""
-        given: Iterable[int] = (self.lead_days,) if isinstance(self.lead_days, int) else self.lead_days
+        given = [self.lead_days] if isinstance(self.lead_days, int | np.integer) else list(self.lead_days)
         return tuple(sorted({int(lead) for lead in given}, reverse=True))
 
     def observations(self, ledger: Ledger, start: Any = None, end: Any = None) -> pd.DataFrame:
@@ -185,6 +188,13 @@ class Outcome:
             late (Int8), reason (text; why NA, else missing), due_on (in force at the end), closes_at, matures_at
             (datetime64), open_at_close (units of currency).
         """
+        lacking = [name for name in ("obligation_id", "as_of") if name not in observations.columns]
+        if lacking:
+            raise DataError(
+                f"the observations lack {' and '.join(lacking)}.",
+                code="D164",
+                hint="hand over the frame that Outcome.observations gave.",
+            )
         versions = obligations(ledger)
         place = {label: number for number, label in enumerate(versions.ids)}
         numbers = np.array([place.get(label, -1) for label in observations["obligation_id"]], dtype=np.int64)

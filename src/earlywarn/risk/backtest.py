@@ -170,9 +170,10 @@ def _observed(
 ) -> _Observed:
     first = ledger.frame("invoices")["issued_on"].min() if start is None else start
     frame = outcome.observations(ledger, first, ledger.until if end is None else end)
-    y = outcome.label(ledger, frame)
+    resolved = outcome.resolve(ledger, frame)
+    y = resolved["late"]
     known = y.notna().to_numpy()
-    frame = frame[known]
+    frame = frame.assign(matures_at=resolved["matures_at"])[known]
     X = features.compute(ledger, frame)
     plain = baseline_features().compute(ledger, frame) if baselines else pd.DataFrame(index=frame.index)
     return _Observed(frame, y[known].astype(np.int64), X, plain)

@@ -99,8 +99,9 @@ def read_bundle(directory: str | os.PathLike[str]) -> dict[str, bytes]:
     _refuse("B514", "holds files that do not belong to it", sorted(found - set(stated)), "take them out.")
     content: dict[str, bytes] = {}
     for name in stated:
-        if (folder / name).is_symlink() or (folder / name).stat().st_size > _LIMIT:
-            _refuse("B513", "holds a link or a file that is too large", [name], "copy the whole folder again.")
+        path = folder / name
+        if path.is_symlink() or not path.is_file() or path.stat().st_size > _LIMIT:
+            _refuse("B513", "holds a link, a folder or a file that is too large", [name], "copy it again.")
         content[name] = (folder / name).read_bytes()
     changed = [name for name, raw in content.items() if hashlib.sha256(raw).hexdigest() != stated[name]]
     _refuse("B513", "was changed after it was written", changed, "copy the whole folder again, or train anew.")

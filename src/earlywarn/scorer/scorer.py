@@ -15,7 +15,8 @@ import pandas as pd
 from earlywarn.actions.gates import obligation_status
 from earlywarn.actions.plan import PLAN_COLUMNS
 from earlywarn.actions.policy import Policy
-from earlywarn.errors import BundleError, FeatureError
+from earlywarn.dates import moment
+from earlywarn.errors import BundleError, DataError, FeatureError, suggest
 from earlywarn.features.catalogue import FeatureSet
 from earlywarn.features.context import Context
 from earlywarn.outcomes import Outcome
@@ -23,7 +24,7 @@ from earlywarn.reasons.codes import families_of
 from earlywarn.reasons.families import family_sums
 from earlywarn.risk.model import RiskModel
 from earlywarn.scorer.bundle import read_bundle, write_bundle
-from earlywarn.tables.facts import units
+from earlywarn.tables.facts import as_text, units
 from earlywarn.tables.ledger import Ledger
 
 __all__ = ["PLAN_COLUMNS", "SCORE_COLUMNS", "Scorer"]
@@ -52,6 +53,8 @@ SCORE_COLUMNS = {
     "reasons": "tuple",
     "status": "text",
 }
+#: Log-odds below which a reason is too small to be told beside a larger one.
+TELLING = 0.1
 _NOT_YET = ("amount_low", "amount_high", "p_low", "p_high", "p_shock")
 _FILES = ("features.json", "policy_features.json", "outcome.json", "policy.toml", "booster.ubj", "model.json")
 
@@ -88,7 +91,7 @@ class Scorer:
     >>> obs = outcome.observations(ledger)
     >>> X, y = features.compute(ledger, obs), outcome.label(ledger, obs)
     >>> scorer = ew.Scorer(features, outcome, ew.RiskModel(features).fit(X, y, as_of=obs["as_of"]), ew.Policy.default())
-    >>> plan = scorer.recommend(ledger, ledger.until, capacity={"calls": 5})
+    >>> plan = scorer.recommend(ledger, capacity={"calls": 5})
     >>> bool(plan["customer_id"].is_unique)
     True
     """
@@ -201,10 +204,16 @@ class Scorer:
         context: Context | None,
         progress: Callable[[float], None] | None,
     ) -> _Scored:
-        at = _day_after(ledger) if as_of is None else pd.Timestamp(as_of)
+        at = _day_after(ledger) if as_of is None else _moment(as_of, ledger)
         obs = self.outcome.standing(ledger, at, horizon_days, disputed=True)
         if customers is not None:
-            obs = obs[obs["customer_id"].isin(list(customers))].reset_index(drop=True)
+            asked = list(customers)
+            strange = sorted(set(asked) - set(ledger.customers))
+            if strange:
+                raise DataError(
+                    f"there is no customer {strange[0]!r}.", code="D162", hint=suggest(strange[0], ledger.customers)
+                )
+            obs = obs[obs["customer_id"].isin(asked)].reset_index(drop=True)
         status = obligation_status(obs, ledger, at, self.policy)
         every = self.features + self.policy_features
         matrix = every.compute(ledger, obs, context=context, progress=progress)
@@ -234,7 +243,11 @@ class Scorer:
         )[list(SCORE_COLUMNS)]
         scores.attrs["as_of"] = at.isoformat()
         scores.attrs["model_version"] = self.model_version
-        scores.attrs["notices"] = (*matrix.attrs["notices"], *self._lead_notice(scores))
+        scores.attrs["notices"] = (
+            *matrix.attrs["notices"],
+            *self._lead_notice(scores),
+            *_moment_notice(ledger, at),
+        )
         return _Scored(scores, matrix)
 
     def _leading(self, matrix: pd.DataFrame) -> list[tuple[str, ...]]:
@@ -315,7 +328,8 @@ class Scorer:
         rows = scored.matrix.iloc[[at for _, at in said]]
         matrix = rows[list(self.features.names)].reset_index(drop=True)
         codes = self.model.reason_codes(matrix, top=3, language=language, currency=currency)
-        for number, own in codes.groupby("observation", sort=False):
+        telling = codes[(codes["contribution"] >= TELLING) | (codes["rank"] == 1)]
+        for number, own in telling.groupby("observation", sort=False):
             sentences[said[int(number)][0]] = tuple(own["text"])  # type: ignore[arg-type]
         return sentences
 
@@ -413,8 +427,22 @@ def _json(content: Any) -> bytes:
 
 
 def _day_after(ledger: Ledger) -> pd.Timestamp:
-    """Midnight after the last thing that the ledger knows."""
-    return ledger.until.floor("D") + pd.Timedelta(days=1)
+    """The first midnight that sees everything the ledger knows."""
+    return ledger.until.ceil("D")
+
+
+def _moment(as_of: Any, ledger: Ledger) -> pd.Timestamp:
+    return pd.Timestamp(np.datetime64(moment(as_of, ledger.timezone), "us"))
+
+
+def _moment_notice(ledger: Ledger, at: pd.Timestamp) -> tuple[str, ...]:
+    """Say where the moment does not fit the data: facts it does not see, or days that nobody knows of."""
+    everything = _day_after(ledger)
+    if at < everything:
+        return (f"as_of {at} does not see what became known from then to {ledger.until}.",)
+    if at > everything + pd.Timedelta(days=1):
+        return (f"as_of {at} lies after the data, which are complete up to {ledger.until}; say more with until=….",)
+    return ()
 
 
 def _contract_columns(ledger: Ledger, obs: pd.DataFrame) -> dict[str, Any]:
@@ -424,13 +452,13 @@ def _contract_columns(ledger: Ledger, obs: pd.DataFrame) -> dict[str, Any]:
     columns: dict[str, Any] = {}
     for name in ("account_id", "contract_id"):
         of_invoice = dict(zip(ids, invoices.text(name).values(), strict=True))
-        columns[name] = [of_invoice.get(label) for label in obs["invoice_id"]]
+        columns[name] = as_text(np.array([of_invoice.get(label) for label in obs["invoice_id"]], dtype=object))
     return columns
 
 
 def _exposure(ledger: Ledger, obs: pd.DataFrame, as_of: pd.Timestamp) -> npt.NDArray[np.float64]:
     """Open receivable of each obligation's debtor, in units of currency."""
-    balances = ledger.facts("balances").known_before(int(as_of.to_datetime64().astype("M8[us]").astype(np.int64)))
+    balances = ledger.facts("balances").known_before(moment(as_of, ledger.timezone))
     latest = np.zeros(len(ledger.customers) + 1, dtype=np.int64)
     latest[balances.owner] = np.asarray(balances.columns["open_amount"])
     place = {label: code for code, label in enumerate(ledger.customers)}

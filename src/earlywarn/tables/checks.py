@@ -54,7 +54,8 @@ class Text:
 
     def is_word(self, *words: str) -> Mask:
         """Where the text is one of the words."""
-        wanted = [code for code, label in enumerate(self.labels) if label in words]
+        asked = set(words)
+        wanted = [code for code, label in enumerate(self.labels) if label in asked]
         return np.isin(self.codes, wanted)
 
     def filled(self, word: str) -> Text:
@@ -130,8 +131,13 @@ def coerce(
     return readers[column.kind](series)
 
 
+_LISTS = (list, tuple, np.ndarray)
+
+
 def _to_text(series: pd.Series[Any]) -> Text:
     """Ids and words: whole floats lose their ``.0``, blanks become missing."""
+    if series.dtype == np.dtype(object):
+        series = series.map(lambda value: " ".join(map(str, value)) if isinstance(value, _LISTS) else value)
     codes, uniques = pd.factorize(series, use_na_sentinel=True)
     words = [_word(value) for value in uniques]
     labels = sorted({word for word in words if word})

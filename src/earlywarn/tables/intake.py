@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from types import MappingProxyType
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +20,7 @@ from earlywarn.dates import FOREVER, NAT, US_PER_DAY, day_end, iso, moment
 from earlywarn.errors import DataError, suggest
 from earlywarn.tables.checks import Faults, Text
 from earlywarn.tables.facts import Facts, check_table, first_version
-from earlywarn.tables.read import read_frame, rename_columns
+from earlywarn.tables.read import credit_notes_due, read_frame, rename_columns
 from earlywarn.tables.schema import STATIC, TABLES, TableSchema, declared
 
 __all__ = ["Checked", "Intake", "Settings"]
@@ -91,7 +93,7 @@ class Intake:
     ) -> None:
         self.faults = Faults()
         self.notices: list[str] = []
-        self.timezone = timezone
+        self.timezone = _known_zone(timezone)
         self.until = None if until is None else moment(until, timezone)
         self.schemas: dict[str, TableSchema] = {
             **TABLES,
@@ -103,7 +105,7 @@ class Intake:
         self.lags = self.check_lags(lags)
         self.currency = self.find_currency(currency)
         self.country = country
-        self.late_after_days = late_after_days
+        self.late_after_days = _not_negative("late_after_days", late_after_days)
         self.static = {name: (*STATIC.get(name, ()), *static.get(name, ())) for name in STATIC}
 
     def read(self, tables: Mapping[str, Any], columns: Mapping[str, Mapping[str, str]]) -> dict[str, pd.DataFrame]:
@@ -122,7 +124,7 @@ class Intake:
             missing += lacking
             if unknown:
                 self.notices.append(f"{name}: columns not in the schema were left aside: {', '.join(unknown)}.")
-            frames[name] = frame
+            frames[name] = credit_notes_due(frame) if name == "invoices" else frame
         if missing:
             raise DataError(
                 "tables or columns are missing.",
@@ -137,12 +139,17 @@ class Intake:
         for name in lags:
             if name not in self.schemas:
                 raise DataError(f"lags names {name!r}.", code="D102", hint=suggest(name, self.schemas))
+            _not_negative(f"lags[{name!r}]", lags[name])
         return {name: lags.get(name, schema.lag_days) for name, schema in self.schemas.items()}
 
     def find_currency(self, asked: str | None) -> str:
         """The one currency of the ledger: as asked, else as the invoices say, else EUR."""
+        if asked is not None and not re.fullmatch("[A-Z]{3}", asked):
+            raise DataError(f"currency={asked!r} is no ISO code.", code="D107", hint="write it as EUR, SEK, USD.")
         invoices = self.frames["invoices"]
         if "currency" not in invoices.columns:
+            if asked is None:
+                self.notices.append("no currency is stated; amounts are taken as EUR. Name another in currency=….")
             return asked or "EUR"
         found = sorted({str(word).strip() for word in invoices["currency"].dropna() if str(word).strip()})
         if asked is None and len(found) > 1:
@@ -162,6 +169,7 @@ class Intake:
         digits = get_currency_precision(self.currency)
         tables = {name: self.checked(name, schema, digits) for name, schema in self.schemas.items()}
         tables["invoices"] = self.check_invoices(tables["invoices"])
+        tables["payments"] = self.check_payments(tables["payments"])
         tables = {name: self.within_reach(facts) for name, facts in tables.items()}
         customers = _labels(tables, "customer_id")
         regions = _labels(tables, "region")
@@ -213,6 +221,15 @@ class Intake:
             self.faults.add("invoices", rows, column, code, what, frame[column].iloc[rows] if len(rows) else [])
         return invoices.take(~early & ~other & ~moved)
 
+    def check_payments(self, payments: Facts) -> Facts:
+        """Amounts are positive; the event says which way the money went."""
+        negative = payments.numbers("amount") < 0
+        rows = payments.row[negative]
+        what = "payments.amount is negative; state it positive with event 'reversed', 'returned' or 'refunded'"
+        if len(rows):
+            self.faults.add("payments", rows, "amount", "D156", what, self.frames["payments"]["amount"].iloc[rows])
+        return payments.take(~negative)
+
     def within_reach(self, facts: Facts) -> Facts:
         """Facts may not lie in the future: after ``until`` where it is stated, else after today."""
         schema = self.schemas[facts.name]
@@ -224,7 +241,9 @@ class Intake:
         ahead = facts.happened_at >= limit
         rows = facts.row[ahead]
         if len(rows):
-            what = f"{facts.name}.{schema.time} lies after {iso(limit)}"
+            edge = iso(limit) if self.until is not None else "today"
+            what = f"{facts.name}.{schema.time} lies at or after {edge}, up to which the data are said to be complete"
+            what = what if self.until is not None else f"{facts.name}.{schema.time} lies in the future"
             self.faults.add(
                 facts.name, rows, schema.time, "D145", what, self.frames[facts.name][schema.time].iloc[rows]
             )
@@ -291,6 +310,22 @@ class Intake:
                 self.notices.append(f"{who} but no row in customers, first: {strange[0]!r}; they are kept.")
 
 
+def _known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise DataError(
+            f"timezone={name!r} is not known.", code="D107", hint="write an IANA name such as Europe/Brussels."
+        ) from error
+    return name
+
+
+def _not_negative(name: str, days: int) -> int:
+    if days < 0:
+        raise DataError(f"{name} is {days} days.", code="D107", hint="write 0 or more.")
+    return days
+
+
 @cache
 def _empty_table(name: str) -> Facts:
     """A table that was not handed over: all columns of its schema, no row."""
@@ -318,7 +353,7 @@ def _codes(text: Text, labels: tuple[str, ...]) -> npt.NDArray[np.int64]:
 
 def _of_parent(ids: Text, parent: Facts) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Owner, first known moment and moment of happening of the parent row that each id names."""
-    key = parent.columns[{"invoices": "invoice_id", "accounts": "account_id"}.get(parent.name, "arrangement_id")]
+    key = parent.columns[TABLES[parent.name].key[0]]
     assert isinstance(key, Text)
     order = np.argsort(parent.known_at, kind="stable")[::-1]
     owner = np.full(len(key.labels) + 1, -1, dtype=np.int64)
@@ -351,7 +386,7 @@ def _strict_error(faults: pd.DataFrame, frames: Mapping[str, pd.DataFrame]) -> D
             f"first: row {first['row']}, value {first['value']!r}"
         )
     return DataError(
-        f"{len(faults):,} faults in the tables.",
+        f"{len(faults):,} {'fault' if len(faults) == 1 else 'faults'} in the tables.",
         code="D105",
         found="\n       ".join(lines),
         hint="mend them, or leave strict=False to set these rows aside (they stay listed in ledger.faults).",

@@ -14,7 +14,7 @@ import pandas as pd
 from earlywarn.errors import DataError, suggest
 from earlywarn.tables.schema import TableSchema
 
-__all__ = ["read_frame", "rename", "rename_columns"]
+__all__ = ["credit_notes_due", "read_frame", "rename", "rename_columns"]
 
 
 def read_frame(source: Any, name: str) -> pd.DataFrame:
@@ -113,6 +113,27 @@ def rename_columns(
         if column not in frame.columns
     ]
     return frame[[column for column in schema.columns if column in frame.columns]], missing, unknown
+
+
+def credit_notes_due(invoices: pd.DataFrame) -> pd.DataFrame:
+    """Invoices, a credit note without a due day due on the day of its issue.
+
+    Parameters
+    ----------
+    invoices : DataFrame
+        Under our names.
+
+    Returns
+    -------
+    DataFrame
+    """
+    if not {"amount", "due_on", "issued_on"} <= set(invoices.columns):
+        return invoices
+    undated = (pd.to_numeric(invoices["amount"], errors="coerce") < 0) & invoices["due_on"].isna()
+    if not undated.any():
+        return invoices
+    due = invoices["due_on"].astype("object").where(~undated, invoices["issued_on"].astype("object"))
+    return invoices.assign(due_on=due)
 
 
 def rename(frame: pd.DataFrame, name: str, mapping: Mapping[str, str]) -> pd.DataFrame:

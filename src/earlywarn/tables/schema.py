@@ -381,6 +381,13 @@ AUDIT_ONLY: Mapping[str, tuple[str, ...]] = {
 }
 
 
+#: Whose facts a table of the user's own may hold, and the column that says so.
+_ENTITY_COLUMNS = {
+    "customer": "customer_id", "customer_id": "customer_id", "account": "account_id", "account_id": "account_id",
+    "contract": "contract_id", "contract_id": "contract_id", "region": "region",
+}  # fmt: skip
+
+
 def declared(name: str, schema: Mapping[str, Any]) -> TableSchema:
     """Schema of a table of the user's own, as handed over in ``extra``.
 
@@ -410,15 +417,17 @@ def declared(name: str, schema: Mapping[str, Any]) -> TableSchema:
     for word in schema:
         if word not in allowed:
             raise DataError(f"extra table {name!r} declares {word!r}.", code="D120", hint=suggest(word, allowed))
-    if not {"entity", "time", "values"} <= set(schema) or schema["entity"] not in ("customer_id", "region"):
+    if not {"entity", "time", "values"} <= set(schema) or schema["entity"] not in _ENTITY_COLUMNS:
         raise DataError(
-            f"extra table {name!r} does not say what it holds.",
+            f"extra table {name!r} does not say what it holds, or of whom.",
             code="D120",
             found=repr(dict(schema)),
-            hint='declare {"entity": "customer_id" or "region", "time": "seen_on", "values": {"score": "number"}}.',
+            hint='declare {"entity": "customer_id", "time": "seen_on", "values": {"score": "number"}}; entity is one '
+            f"of {', '.join(_ENTITY_COLUMNS)}.",
         )
+    entity = _ENTITY_COLUMNS[schema["entity"]]
     columns = {
-        schema["entity"]: Column(schema["entity"], "text", required=True),
+        entity: Column(entity, "text", required=True),
         schema["time"]: Column(schema["time"], "date", required=True),
         "known_at": Column("known_at", "date"),
     }
@@ -426,4 +435,5 @@ def declared(name: str, schema: Mapping[str, Any]) -> TableSchema:
         if kind not in KINDS:
             raise DataError(f"extra.{name}.{column} has kind {kind!r}.", code="D120", hint=suggest(kind, KINDS))
         columns[column] = Column(column, kind)
-    return TableSchema(name, columns, time=schema["time"], lag_days=int(schema.get("lag_days", 0)))
+    parent = {"account_id": ("account_id", "accounts"), "contract_id": ("contract_id", "contracts")}.get(entity)
+    return TableSchema(name, columns, time=schema["time"], parent=parent, lag_days=int(schema.get("lag_days", 0)))
