@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -207,6 +208,14 @@ def test_columns_that_nobody_knows_are_left_aside_with_a_notice():
     assert ledger([{**A, "colour": "red"}], currency="EUR").notices == (
         "invoices: columns not in the schema were left aside: colour.",
     )
+
+
+def test_a_ledger_goes_to_another_process_and_is_the_same_there():
+    books = ledger([A], [payment("p", "2026-03-20", 40)], accounts=[{"account_id": "a", "customer_id": "c"}])
+    again = pickle.loads(pickle.dumps(books))
+    assert repr(again) == repr(books)
+    for name in books.names:
+        pd.testing.assert_frame_equal(again.frame(name), books.frame(name))
 
 
 def test_an_assumed_currency_is_said():

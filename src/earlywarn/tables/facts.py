@@ -7,7 +7,7 @@ A row is visible from after ``known_at`` until its next version is known; a cell
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -64,6 +64,9 @@ class Facts:
 
     def __len__(self) -> int:
         return len(self.known_at)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), tuple(plain(getattr(self, field.name)) for field in fields(self))
 
     def text(self, column: str) -> Text:
         """A text column, empty when the table does not have it."""
@@ -154,6 +157,11 @@ def units(minor: npt.NDArray[Any], digits: int) -> npt.NDArray[np.float64]:
     array([12.5,  nan])
     """
     return np.where(minor == no_money, np.nan, np.where(minor == no_money, 0, minor) / 10.0**digits)
+
+
+def plain(value: Any) -> Any:
+    """A read-only view as the dictionary behind it, which other processes can be handed."""
+    return dict(value) if isinstance(value, MappingProxyType) else value
 
 
 def blank(values: Values, where: npt.NDArray[np.bool_]) -> Values:

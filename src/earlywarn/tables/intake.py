@@ -6,7 +6,7 @@ import datetime as dt
 import logging
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from types import MappingProxyType
 from typing import Any
@@ -19,7 +19,7 @@ import pandas as pd
 from earlywarn.dates import FOREVER, NAT, US_PER_DAY, day_end, iso, moment
 from earlywarn.errors import DataError, suggest
 from earlywarn.tables.checks import Faults, Text
-from earlywarn.tables.facts import Facts, check_table, first_version
+from earlywarn.tables.facts import Facts, check_table, first_version, plain
 from earlywarn.tables.read import credit_notes_due, read_frame, rename_columns
 from earlywarn.tables.schema import STATIC, TABLES, TableSchema, declared
 
@@ -70,6 +70,9 @@ class Checked:
     notices: tuple[str, ...]
     given: frozenset[str]
     static: Mapping[str, tuple[str, ...]]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), tuple(plain(getattr(self, field.name)) for field in fields(self))
 
 
 class Intake:

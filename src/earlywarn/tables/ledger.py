@@ -396,6 +396,9 @@ class Ledger:
             n_invoices=len(self.debts.invoice_ids), replaced=self.settlement.replaced,
         )  # fmt: skip
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Ledger, (self._checked,)
+
     def __repr__(self) -> str:
         def counted(count: int, word: str) -> str:
             return f"{count:,} {word}" + ("" if count == 1 else "s")
