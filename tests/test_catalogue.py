@@ -172,13 +172,13 @@ def test_a_missing_value_gives_the_missing_text_of_the_family(feature: Feature) 
             "usage_spike_30d",
             0.9163,
             "nl",
-            "het verbruik van de laatste 30 dagen is 2,5 keer het gebruikelijke verbruik",
+            "het verbruik van de laatste 30 dagen ligt op 2,5 keer het gebruikelijke niveau",
         ),
         (
             "usage_spike_30d",
             0.9163,
             "fr",
-            "la consommation des 30 derniers jours est de 2,5 fois le niveau habituel",
+            "la consommation des 30 derniers jours atteint 2,5 fois le niveau habituel",
         ),
         (
             "payment_change_last3",
@@ -220,6 +220,40 @@ def test_a_missing_value_gives_the_missing_text_of_the_family(feature: Feature) 
             "in de laatste 180 dagen is 1 domiciliëring stopgezet",
         ),
         ("invoice_lead_now", -2.0, "nl", "de vervaldag was 2 dagen geleden"),
+        ("late_share_365d", 0.0, "en", "every invoice that fell due in the last 12 months was paid on time"),
+        ("late_share_365d", 1.0, "nl", "geen enkele factuur die de laatste 12 maanden verviel, is op tijd betaald"),
+        (
+            "late_share_365d",
+            0.0,
+            "fr",
+            "toutes les factures échues au cours des 12 derniers mois ont été payées à temps",
+        ),
+        ("usage_spike_30d", 0.01, "fr", "la consommation des 30 derniers jours est proche du niveau habituel"),
+        (
+            "usage_spike_30d",
+            -0.04,
+            "nl",
+            "het verbruik van de laatste 30 dagen is ongeveer gelijk aan het gebruikelijke",
+        ),
+        ("usage_cost_ratio_30d", 2.0, "en", "usage of the last 30 days cost 2.0 times the customer's median bill"),
+        (
+            "payment_drift_all",
+            -2.0,
+            "nl",
+            "de recente betalingen komen eerder binnen dan bij deze klant gebruikelijk is, met 2,0 keer de gewone"
+            " spreiding",
+        ),
+        ("arrears_days_now", -3.0, "en", "the latest report shows nothing past due"),
+        ("customer_tenure_now", 0.0, "fr", "le client est chez nous depuis moins d'un mois"),
+        ("customer_tenure_now", 365.0, "nl", "de klant is 12 maanden bij ons"),
+        ("customer_tenure_now", 731.0, "en", "the customer has been with us for 2.0 years"),
+        (
+            "payment_recency_all",
+            0.5,
+            "nl",
+            "de laatste volledige betaling van een factuur is minder dan een dag geleden",
+        ),
+        ("contact_inbound_count_30d", 1.0, "fr", "au cours des 30 derniers jours, le client nous a contactés une fois"),
         ("region_unemployment_now", 5.64, "en", "unemployment in the customer's region is 5.6%"),
     ],
 )
@@ -227,10 +261,36 @@ def test_sentences_an_analyst_reads(name: str, value: float, language: str, said
     assert reason_text(SHIPPED[name], {name: value}, language=language, families=SHIPPED.families) == said
 
 
-def test_the_share_said_to_hold_where_nothing_is_known_is_the_one_computed() -> None:
-    for name in ("late_share_all", "days_beyond_terms_over5_share_all"):
-        prior = eval(re.sub(r"(sum|count)\((?:[^()])*\)", "0", SHIPPED[name].value))
-        assert f"{prior:.0%} where nothing is known yet" in SHIPPED[name].text["en"]
+@pytest.mark.parametrize("name", ["late_share_all", "days_beyond_terms_over5_share_all"])
+def test_a_share_with_a_prior_is_one_in_ten_where_nothing_is_known_and_is_called_an_estimate(name: str) -> None:
+    assert eval(re.sub(r"(sum|count)\((?:[^()])*\)", "0", SHIPPED[name].value)) == 0.1
+    for language, word in {"en": "an estimated", "nl": "naar schatting", "fr": "on estime"}.items():
+        assert SHIPPED[name].text[language].startswith(word)
+
+
+@pytest.mark.parametrize("feature", [item for item in SHIPPED if "days_beyond_terms" in item.value], ids=str)
+def test_what_says_that_payments_come_later_raises_the_risk(feature: Feature) -> None:
+    assert feature.risk == ("free" if feature.name == "days_beyond_terms_std_365d" else "up")
+
+
+@pytest.mark.parametrize("language", TAGS)
+@features
+def test_none_and_all_are_said_in_words(feature: Feature, language: str) -> None:
+    """Counts and amounts at 0, shares of this customer's own items at 0 and 1: no figure but that of the window."""
+    estimated = "+ 50" in feature.value or "+ 10)" in feature.value
+    amounts = feature.unit == "currency" and feature.name != "invoice_amount_now"
+    counted = feature.value.startswith("count(") or amounts
+    shares = feature.unit == "share" and not estimated
+    for value in (0.0, 1.0) if shares else (0.0,) if counted else ():
+        said = reason_text(feature, {feature.name: value}, language=language, families=SHIPPED.families)
+        assert not re.search(r"%|€|\b0\b|\b100\b", said), said
+
+
+@pytest.mark.parametrize("place", ["days_beyond_terms_mean_365d", "payment_change_last3", "arrears_days_mean_365d"])
+@pytest.mark.parametrize(("value", "unit"), [(0.06, "jour"), (1.9, "jour"), (1.96, "jours"), (1.999, "jours")])
+def test_french_chooses_day_or_days_by_the_figure_it_shows(place: str, value: float, unit: str) -> None:
+    said = reason_text(SHIPPED[place], {place: value}, language="fr", families=SHIPPED.families)
+    assert re.search(rf"\d {unit}\b", said), said
 
 
 # -- where it is found -------------------------------------------------------------------------------------

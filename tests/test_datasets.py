@@ -154,14 +154,55 @@ def test_every_feature_says_its_fact_in_three_languages():
         assert set(family.label) == set(family.missing) == {"en", "nl", "fr"}
 
 
+COUNTED = {"en": "one of the last six", "nl": "één van de laatste zes", "fr": "un des six derniers"}
+
+
 @pytest.mark.parametrize("language", ["en", "nl", "nl-BE", "fr", "fr-BE"])
-@pytest.mark.parametrize("value", [0, 1, 2, 6])
+@pytest.mark.parametrize("value", range(7))
 def test_a_count_is_said_as_it_is_in_every_language(language: str, value: int):
+    """A figure from 2 to 5; none, one and all six in words, each its own."""
     features = datasets.card_client_features()
     for feature in features:
         if "count" in feature.value:
-            said = reason_text(feature, {feature.name: value}, language=language, families=features.families)
-            assert re.findall(r"\d+", said) == [str(value)], said
+            said, *others = (
+                reason_text(feature, {feature.name: k}, language=language, families=features.families)
+                for k in (value, *(k for k in range(7) if k != value))
+            )
+            assert said not in others
+            assert re.findall(r"\d+", said) == ([str(value)] if 2 <= value <= 5 else []), said
+            one = re.search(rf"\b{COUNTED[language[:2]]}\b", said)
+            assert (one is not None) == (value == 1), said
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "language", "said"),
+    [
+        ("status_code_now", -2, "en", "at the latest statement the card was not used"),
+        ("status_code_now", -1, "nl", "bij het laatste overzicht was alles betaald"),
+        ("status_code_now", 0, "fr", "au dernier relevé, une partie avait été reportée"),
+        ("status_code_now", 2, "nl", "bij het laatste overzicht was de betaling 2 maanden over de vervaldag"),
+        ("paid_last_share", 2, "en", "the last payment covered 200% or more of the previous statement"),
+        ("bill_change_share_now", -0.02, "en", "against the month before, the bill fell by 2% of the credit limit"),
+        ("limit_used_trend_6m", 0.02, "nl",
+         "het gebruikte deel van de kredietlimiet steeg over zes maanden met 2% van de limiet per maand"),
+        ("arrears_since_months", 0.03, "fr", "le dernier relevé montre un retard de paiement"),
+        ("arrears_now_months", 0, "en", "the latest statement shows nothing past due"),
+        ("paid_nothing_count_6m", 0, "nl", "in elk van de laatste zes maanden kwam een betaling binnen"),
+    ],
+)  # fmt: skip
+def test_sentences_about_a_card(name: str, value: float, language: str, said: str):
+    features = datasets.card_client_features()
+    assert reason_text(features[name], {name: value}, language=language, families=features.families) == said
+
+
+@pytest.mark.parametrize("language", ["en", "nl", "fr"])
+@pytest.mark.parametrize("value", [-1.2, -0.3, -0.004])
+def test_a_bill_below_zero_is_said_without_a_sign(language: str, value: float):
+    features = datasets.card_client_features().select("bill_*", "limit_*")
+    assert len(features) == 5
+    for feature in features:
+        said = reason_text(feature, {feature.name: value}, language=language, families=features.families)
+        assert not re.search(r"-(?=[\d€])|−", said), said
 
 
 def hand_made(source: pd.DataFrame) -> dict[str, np.ndarray]:
