@@ -28,10 +28,29 @@ def apply_arrangements(ledger: Ledger, base: Obligations) -> Obligations:
     if not len(arrangements):
         return base
     covers = covered_debts(ledger, base)
+    effects = _effects(ledger)
+    arranged = np.isin(base.owner, arrangements.owner)
+    parts = [base.take(np.flatnonzero(~arranged))]
+    own_versions, own_rows = rows_by(np.where(arranged, base.owner, -1)), rows_by(arrangements.owner)
+    for owner in sorted(own_versions):
+        rows = own_rows[owner]
+        in_order = rows[np.argsort(arrangements.known_at[rows], kind="stable")]
+        parts.append(_arranged(arrangements, in_order, base.take(own_versions[owner]), covers, effects))
+    return joined(parts)
+
+
+def _arranged(
+    arrangements: Facts,
+    rows: Rows,
+    base: Obligations,
+    covers: dict[int, list[int]],
+    effects: dict[int, tuple[int, int]],
+) -> Obligations:
+    """One debtor's bills after the debtor's arrangements, taken in the order in which they became known."""
     postponed = arrangements.text("kind").is_word("postponement")
     ends = _ends(arrangements)
-    for row in np.argsort(arrangements.known_at, kind="stable"):
-        at, new_due = _takes_effect(ledger, int(row))
+    for row in rows:
+        at, new_due = effects[int(row)]
         live = np.isin(base.debt, covers[int(row)]) & (base.known_until > at)
         if postponed[row]:
             live &= at <= day_end(base.due_at // US_PER_DAY)
@@ -49,16 +68,40 @@ def apply_arrangements(ledger: Ledger, base: Obligations) -> Obligations:
     return base
 
 
-def _takes_effect(ledger: Ledger, row: int) -> tuple[int, int]:
-    """From when an arrangement works, and the first due day of its instalments (NAT without any)."""
+def rows_by(codes: Rows) -> dict[int, Rows]:
+    """Rows of each code, in their order; negative codes are left out.
+
+    Examples
+    --------
+    >>> {code: rows.tolist() for code, rows in rows_by(np.array([2, -1, 2, 0])).items()}
+    {0: [3], 2: [0, 2]}
+    """
+    order = np.argsort(codes, kind="stable")
+    order = order[codes[order] >= 0]
+    found, starts = np.unique(codes[order], return_index=True)
+    return dict(zip(found.tolist(), np.split(order, starts[1:]), strict=True)) if len(found) else {}
+
+
+def instalments_by_label(ledger: Ledger) -> dict[str, Rows]:
+    """Rows of the instalments of each arrangement, by the arrangement's id."""
+    ids = ledger.facts("instalments").text("arrangement_id")
+    return {ids.labels[code]: rows for code, rows in rows_by(ids.codes).items()}
+
+
+def _effects(ledger: Ledger) -> dict[int, tuple[int, int]]:
+    """From when each arrangement works, and the first due day of its instalments (NAT without any)."""
     instalments, arrangements = ledger.facts("instalments"), ledger.facts("arrangements")
-    label = arrangements.text("arrangement_id").values()[row]
-    own = instalments.text("arrangement_id").is_word(str(label))
-    if not own.any():
-        return int(arrangements.known_at[row]), NAT
-    at = max(int(arrangements.known_at[row]), int(instalments.known_at[own].min()))
-    in_force = own & (instalments.known_at <= at) & (instalments.known_until > at)
-    return at, int(instalments.happened_at[in_force].min())
+    members = instalments_by_label(ledger)
+    effects: dict[int, tuple[int, int]] = {}
+    for row, label in enumerate(arrangements.text("arrangement_id").values()):
+        known, own = int(arrangements.known_at[row]), members.get(label)
+        if own is None:
+            effects[row] = known, NAT
+            continue
+        at = max(known, int(instalments.known_at[own].min()))
+        in_force = own[(instalments.known_at[own] <= at) & (instalments.known_until[own] > at)]
+        effects[row] = at, int(instalments.happened_at[in_force].min())
+    return effects
 
 
 def _ends(arrangements: Facts) -> Rows:
@@ -73,15 +116,17 @@ def covered_debts(ledger: Ledger, base: Obligations) -> dict[int, list[int]]:
     named = arrangements.text("invoice_ids").values()
     place = {label: number for number, label in enumerate(ledger.debts.invoice_ids)}
     covered: dict[int, list[int]] = {}
+    own_versions = rows_by(base.owner)
     for row in range(len(arrangements)):
         if named[row] is not None:
             listed = str(named[row]).replace(";", " ").replace(",", " ").replace("|", " ").split()
             numbers = [place[label] for label in listed if label in place]
             covered[row] = [n for n in numbers if ledger.debts.owner[n] == arrangements.owner[row]]
         else:
-            own = (base.owner == arrangements.owner[row]) & (base.open > 0)
+            own = own_versions.get(int(arrangements.owner[row]), np.empty(0, dtype=np.int64))
             at = int(arrangements.known_at[row])
-            covered[row] = np.unique(base.debt[own & (base.known_at <= at) & (base.known_until > at)]).tolist()
+            then = (base.open[own] > 0) & (base.known_at[own] <= at) & (base.known_until[own] > at)
+            covered[row] = np.unique(base.debt[own[then]]).tolist()
     return covered
 
 
@@ -97,15 +142,16 @@ def instalment_versions(ledger: Ledger) -> Obligations:
         labels = arrangements.text("arrangement_id").values()
         in_parts = ~arrangements.text("kind").is_word("postponement")
         ends = _ends(arrangements)
+        members = instalments_by_label(ledger)
         first = {
-            label: int(arrangements.known_at[labels == label].min()) for label in plan_ids.labels if label in labels
+            arrangements.text("arrangement_id").labels[code]: int(arrangements.known_at[rows].min())
+            for code, rows in rows_by(arrangements.text("arrangement_id").codes).items()
         }
         for row in np.lexsort((arrangements.known_at, labels.astype(str))):
-            if in_parts[row] and labels[row] in first:
-                members = np.flatnonzero(plan_ids.is_word(labels[row]))
+            if in_parts[row] and labels[row] in members:
                 period = int(arrangements.known_at[row]), int(ends[row])
                 received = paid.since(covers.get(int(row), []), first[labels[row]])
-                kept += _instalment_states(ledger, members, period, received, names)
+                kept += _instalment_states(ledger, members[labels[row]], period, received, names)
     columns = np.array(kept, dtype=np.int64).reshape(-1, 8).T
     numbers, plan, owner, due, known, until, open_, amount = columns
     return Obligations(
@@ -165,10 +211,10 @@ class Received:
         entries = ledger.settlement.entries
         self.entries = entries
         kept = (entries.debt >= 0) & (entries.kind == PAYMENT)
-        self.rows = np.flatnonzero(kept)
+        self._rows = rows_by(np.where(kept, entries.debt, -1))
 
     def since(self, debts: list[int], known: int) -> list[tuple[int, int, int]]:
         """(known_at, counts_at, amount) of money on these debts that became known after a moment."""
         entries = self.entries
-        rows = self.rows[np.isin(entries.debt[self.rows], debts) & (entries.known_at[self.rows] > known)]
+        rows = sorted(int(e) for debt in set(debts) for e in self._rows.get(debt, ()) if entries.known_at[e] > known)
         return [(int(entries.known_at[e]), int(entries.counts_at[e]), int(entries.amount[e])) for e in rows]

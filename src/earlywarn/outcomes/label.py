@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from earlywarn.dates import FOREVER, NAT, US_PER_DAY, add_bank_days, day_end, day_number, to_datetime64
-from earlywarn.outcomes.arrangements import Received, covered_debts, invoice_base
+from earlywarn.outcomes.arrangements import Received, covered_debts, instalments_by_label, invoice_base, rows_by
 from earlywarn.outcomes.bearing import Disputes
 from earlywarn.outcomes.versions import Obligations, maturity
 from earlywarn.tables.events import returnable_until
@@ -90,6 +90,11 @@ class Resolver:
         self.covers = covered_debts(ledger, invoice_base(ledger)) if len(ledger.facts("arrangements")) else {}
         self.instalments_agreed = self._instalments_agreed()
         self.received = Received(ledger)
+        arrangements = ledger.facts("arrangements")
+        ids = arrangements.text("arrangement_id")
+        self.instalments_of = instalments_by_label(ledger)
+        self.arrangements_of = {ids.labels[code]: rows for code, rows in rows_by(ids.codes).items()}
+        self.arrangement_replaced = arrangements.text("ended_as").is_word("replaced")
         self.sure_at = _sure_at(ledger)
 
     def _instalments_agreed(self) -> dict[int, list[int]]:
@@ -201,16 +206,15 @@ class Resolver:
         """An instalment is paid when the money received since the agreement covers all up to it."""
         instalments, arrangements = self.ledger.facts("instalments"), self.ledger.facts("arrangements")
         ids = instalments.text("arrangement_id")
-        in_force = (ids.codes == ids.codes[self.v.plan[i]]) & (instalments.known_until == FOREVER)
         label = ids.labels[ids.codes[self.v.plan[i]]]
-        versions = np.flatnonzero(arrangements.text("arrangement_id").is_word(label))
+        own, versions = self.instalments_of[label], self.arrangements_of[label]
         row = int(versions[np.argmax(arrangements.known_at[versions])])
-        amounts = np.asarray(instalments.numbers("amount"), dtype=np.int64)
-        need = int(amounts[in_force & (instalments.happened_at < self.v.due_at[i])].sum())
+        before = (instalments.known_until[own] == FOREVER) & (instalments.happened_at[own] < self.v.due_at[i])
+        need = int(instalments.numbers("amount")[own[before]].sum())
         received = self.received.since(self.covers.get(row, []), int(arrangements.known_at[versions].min()))
         money = sum(amount for _, counts_at, amount in received if counts_at <= self.close[i])
         amount = int(self.v.amount[i])
-        replaced = bool(arrangements.text("ended_as").is_word("replaced")[row])
+        replaced = bool(self.arrangement_replaced[row])
         ended = replaced and arrangements.moments("ended_on")[row] <= self.close[i]
         open_ = amount - min(max(money - need, 0), amount)
         return _Close(amount, open_, False, "arrangement replaced" if ended else None)
