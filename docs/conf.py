@@ -1,12 +1,16 @@
-"""Sphinx set-up: Markdown pages, numpydoc reference, and the examples run as a gallery. Needs no network."""
+"""Sphinx set-up: Markdown pages, pages written from the code, reference, examples run. Needs no network."""
 
 from __future__ import annotations
 
 import shutil
+import sys
 from importlib.metadata import version as installed_version
 from pathlib import Path
 
 DOCS = Path(__file__).parent
+sys.path.insert(0, str(DOCS))
+
+import pages  # noqa: E402  - it stands beside this file
 
 project = "earlywarn"
 author = "the earlywarn authors"
@@ -15,7 +19,7 @@ release = installed_version("earlywarn")
 language = "en"
 
 extensions = ["sphinx.ext.autodoc", "numpydoc", "myst_nb"]
-exclude_patterns = ["conf.py", "_build", "jupyter_execute", "evidence"]
+exclude_patterns = ["conf.py", "pages.py", "_build", "jupyter_execute", "evidence"]
 
 html_theme = "furo"
 html_title = f"earlywarn {release}"
@@ -46,3 +50,4 @@ def _copy_examples() -> None:
 
 
 _copy_examples()
+pages.write(DOCS / "_build" / "generated")

@@ -107,6 +107,7 @@ codes[["family", "contribution", "text"]].round(2)
 
 # %%
 ew.plots.ReasonDisplay.from_arrays(model.base_log_odds_, list(codes["text"]), codes["contribution"]).plot()
+
 # %% [markdown]
 # ## 6 The plan
 #
@@ -115,7 +116,7 @@ ew.plots.ReasonDisplay.from_arrays(model.base_log_odds_, list(codes["text"]), co
 
 # %%
 scorer = ew.Scorer(features, outcome, model, ew.Policy.default())
-plan = scorer.recommend(ledger, ledger.until.floor("D"), capacity={"calls": 10, "notices": 40}, language="en")
+plan = scorer.recommend(ledger, capacity={"calls": 10, "notices": 40}, language="en")
 plan.groupby(["action", "exclusion"], dropna=False).size().rename("debtors").to_frame()
 
 # %%

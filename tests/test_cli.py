@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -9,9 +10,10 @@ import pytest
 
 import earlywarn as ew
 from earlywarn.cli import main
-from earlywarn.cli.main import parser
-
-VERBS = ("demo", "check", "train", "score", "recommend", "explain")
+from earlywarn.cli.console import table
+from earlywarn.cli.demo_biller import three_of
+from earlywarn.cli.main import VERBS, parser
+from earlywarn.cli.recommend import show_plan
 
 
 @pytest.fixture(scope="module")
@@ -83,14 +85,172 @@ def test_an_empty_folder_is_met_with_what_to_do(tmp_path: Path, capsys: pytest.C
     assert "invoices.csv" in capsys.readouterr().err
 
 
-@pytest.mark.slow
-def test_the_demo_plans_both_a_reminder_and_a_call_and_writes_its_files(
+def test_no_such_folder_and_a_folder_without_tables_are_told_apart(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pytest.importorskip("matplotlib").use("Agg")
-    assert main(["demo", "--out", str(tmp_path / "demo"), "--language", "nl"]) == 0
+    assert main(["check", str(tmp_path / "dta")]) == 2
+    assert f"there is no folder {str(tmp_path / 'dta')!r}" in capsys.readouterr().err
+    (tmp_path / "invoice.csv").write_text("invoice_id\n")
+    assert main(["check", str(tmp_path)]) == 2
+    told = capsys.readouterr().err
+    assert f"the folder {str(tmp_path)!r} holds no table" in told
+    assert "invoice.csv" in told
+
+
+INVOICES = "invoice_id,customer_id,issued_on,due_on,amount\nA,c1,2026-03-01,2026-03-15,50.00\n"
+PAYMENTS = "payment_id,customer_id,paid_on,amount\np,c1,2026-03-20,50.00\n"
+
+
+def test_a_file_that_is_no_table_is_named_with_a_suggestion(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, text in {"invoices": INVOICES, "payments": PAYMENTS, "costumers": "customer_id\nc1\n"}.items():
+        (tmp_path / f"{name}.csv").write_text(text)
+    assert main(["check", str(tmp_path)]) == 0
+    assert "note: costumers.csv is no table of the schema and is not read; did you mean 'customers'?" in (
+        capsys.readouterr().out
+    )
+
+
+def test_semicolons_are_told_before_reading(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "invoices.csv").write_text(INVOICES.replace(",", ";"))
+    (tmp_path / "payments.csv").write_text(PAYMENTS)
+    assert main(["check", str(tmp_path)]) == 2
+    told = capsys.readouterr().err
+    assert "D114" in told
+    assert "sep=';'" in told
+
+
+def test_columns_are_renamed_from_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "invoices.csv").write_text(INVOICES.replace("due_on", "Fälligkeit"))
+    (tmp_path / "payments.csv").write_text(PAYMENTS)
+    names = tmp_path / "names.toml"
+    names.write_text('[invoices]\n"Fälligkeit" = "due_on"\n')
+    assert main(["check", str(tmp_path)]) == 2
+    assert "due_on" in capsys.readouterr().err
+    assert main(["check", str(tmp_path), "--columns", str(names)]) == 0
+    for wrong in ("[invoices", 'invoices = "due_on"', "[invoices]\namount = 3\n"):
+        names.write_text(wrong)
+        assert main(["check", str(tmp_path), "--columns", str(names)]) == 2
+        assert "D115" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["score", "nowhere", "--model", "m", "--out", "scores.xlsx"],
+        ["recommend", "nowhere", "--model", "m", "--out", "plan"],
+        ["check", "nowhere", "--faults", "faults.txt"],
+        ["explain", "nowhere", "--model", "m", "--customer", "c", "--plot", "reasons.csv"],
+        ["explain", "nowhere", "--model", "m", "--customer", "c", "--language", "klingon"],
+        ["demo", "--language", "??"],
+        ["demo", "--customers", "5"],
+        ["train", "nowhere", "--out", "model", "--lead", "seven"],
+    ],
+)
+def test_what_cannot_be_done_is_refused_before_any_work(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as done:
+        main(words)
+    assert done.value.code == 2
+    assert "error: argument --" in capsys.readouterr().err
+
+
+def test_a_language_without_texts_is_refused_before_the_tables_are_read(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["recommend", "nowhere", "--model", str(folder / "model"), "--language", "de"]) == 2
+    assert "F262" in capsys.readouterr().err
+    assert main(["demo", "--language", "de"]) == 2
+    assert "F262" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["score"], ["recommend"], ["explain", "--customer", "K00001"]])
+def test_what_was_assumed_is_printed(folder: Path, words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([words[0], str(folder), "--model", str(folder / "model"), *words[1:]]) == 0
+    assert "note: the table mandates was not handed over" in capsys.readouterr().out
+
+
+def test_check_shows_row_and_value_of_each_kind_of_fault(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["check", str(folder)])
+    lines = [line for line in capsys.readouterr().out.splitlines() if " D131 " in line]
+    faults = ew.Ledger.from_tables(**ew.datasets.make_biller(customers=150, months=10, seed=2, dirty=True)).faults
+    row = faults.loc[faults["code"] == "D131", "row"].iloc[0]
+    assert len(lines) == 1
+    assert lines[0].split()[:5] == ["invoices", "D131", "1", str(row), "twelve"]
+
+
+def test_reasons_begin_with_where_they_start_and_add_up(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ledger = ew.Ledger.from_tables(**ew.datasets.make_biller(customers=150, months=10, seed=2, dirty=True))
+    scorer = ew.Scorer.load(folder / "model")
+    scores = scorer.score(ledger)
+    one = scores[scores["status"] == "scored"].drop_duplicates("customer_id", keep=False).iloc[0]
+    assert main(["explain", str(folder), "--model", str(folder / "model"), "--customer", one["customer_id"]]) == 0
+    text = capsys.readouterr().out.split(one["obligation_id"])[1]
+    assert "log-odds; + raises, − lowers the risk; starts at" in text
+    told = [line.split()[0].replace("−", "-") for line in text.splitlines() if line.strip()[:1] in ("+", "−")]
+    start = float(text.split("starts at ")[1].split()[0].replace("−", "-"))
+    log_odds = start + sum(map(float, told))
+    assert 1 / (1 + 2.718281828459045**-log_odds) == pytest.approx(one["p_late"], abs=0.02)
+
+
+def test_a_table_shows_two_decimals_and_a_dash_for_nothing() -> None:
+    frame = pd.DataFrame(
+        {"who": ["a", None], "amount": [1234.5, float("nan")], "on": pd.to_datetime(["2026-03-01"] * 2)}
+    )
+    assert table(frame, {"amount": 2}).splitlines() == [
+        "who    amount  on",
+        "a    1,234.50  2026-03-01",
+        "–           –  2026-03-01",
+    ]
+
+
+def plan_of(*rows: tuple[str, str, str, str, float]) -> pd.DataFrame:
+    """Rows of customer, action, channel, angle and risk."""
+    plan = pd.DataFrame(rows, columns=["customer_id", "action", "channel", "angle", "p_late"])
+    return plan.assign(
+        subjects=[(f"o:{who}",) for who in plan["customer_id"]], exclusion=None, reasons=[()] * len(plan)
+    )
+
+
+def test_the_three_explained_are_a_call_a_message_and_somebody_unlike_both() -> None:
+    plan = plan_of(
+        ("quiet", "nothing", None, None, 0.99),
+        ("call 2", "service_call", "phone", "help_offer", 0.5),
+        ("call 1", "service_call", "phone", "help_offer", 0.6),
+        ("message 1", "pre_due_reminder", "sms", "due_soon", 0.9),
+        ("message 2", "pre_due_reminder", "app", "due_soon", 0.8),
+        ("usage", "pre_due_reminder", "app", "usage_high", 0.2),
+    )
+    plan.loc[0, "exclusion"] = "no_signal"
+    scores = pd.DataFrame({"obligation_id": [f"o:{who}" for who in plan["customer_id"]], "status": "scored"})
+    assert three_of(plan, scores)["obligation_id"].tolist() == ["o:call 1", "o:message 1", "o:usage"]
+    plan.attrs["evidence"] = {"message 2": ("never_late", "timing")}
+    assert three_of(plan, scores)["obligation_id"].tolist() == ["o:call 1", "o:message 1", "o:message 2"]
+
+
+def test_a_plan_says_history_and_signal_where_it_knows_them(capsys: pytest.CaptureFixture[str]) -> None:
+    plan = plan_of(("c1", "service_call", "phone", "help_offer", 0.6))
+    show_plan(plan, "en")
+    assert " × " not in capsys.readouterr().out
+    show_plan(plan.assign(history="never_late", signal="means"), "en")
     text = capsys.readouterr().out
-    assert "pre_due_reminder" in text
-    assert "service_call" in text
+    assert "c1: service call by phone: offer help · late risk 60%" in text
+    assert "never late × means" in text
+
+
+@pytest.mark.slow
+def test_the_demo_plans_both_a_message_and_a_call_and_goes_on_with_its_own_commands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("matplotlib").use("Agg")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [str(tmp_path / ".venv" / "bin" / "earlywarn")])
+    monkeypatch.setenv("PATH", "")
+    assert main(["demo", "--out", "demo", "--language", "nl"]) == 0
+    text = capsys.readouterr().out
+    assert "bericht vóór de vervaldag" in text
+    assert "servicegesprek" in text
     written = {path.name for path in (tmp_path / "demo").iterdir()}
-    assert written == {"scores.csv", "plan.csv", "faults.csv", "reasons.png", "worklist.png", "bundle"}
+    assert written == {"tables", "scores.csv", "plan.csv", "faults.csv", "reasons.png", "worklist.png", "bundle"}
+    commands = [line.split()[1:] for line in text.splitlines() if line.startswith(".venv/bin/earlywarn ")]
+    assert [words[0] for words in commands] == ["check", "train", "recommend", "explain"]
+    assert [main(words) for words in commands if words[0] != "train"] == [1, 0, 0]
+    pd.testing.assert_frame_equal(pd.read_csv("my-plan.csv"), pd.read_csv(tmp_path / "demo" / "plan.csv"))

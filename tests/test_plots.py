@@ -5,11 +5,15 @@ from __future__ import annotations
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import binomtest
 
+from earlywarn.actions.policy import Policy
+from earlywarn.actions.words import HISTORIES, SIGNALS
 from earlywarn.errors import DataError
-from earlywarn.plots import ReasonDisplay, ReliabilityDisplay
+from earlywarn.plots import ReasonDisplay, ReliabilityDisplay, WorklistDisplay
+from earlywarn.plots.words import LANGUAGES, in_words
 
 matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("Agg")
@@ -98,6 +102,63 @@ def test_without_axes_a_display_makes_its_own():
 def test_no_rows_are_refused():
     with pytest.raises(DataError, match="D195"):
         ReliabilityDisplay.from_arrays([], [])
+
+
+def test_a_rest_too_small_to_see_has_no_bar_and_still_counts(ax):
+    display = ReasonDisplay.from_arrays(-1.0, ["a", "b", "c"], [1.0, 0.012, -0.005], at_most=1).plot(ax)
+    assert display.labels == ("a",)
+    assert len(ax.patches) == 1
+    assert display.log_odds == pytest.approx(0.007)
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("en", "average −1.00, this bill 0.50 (log-odds)"),
+        ("nl-BE", "gemiddeld −1.00, deze factuur 0.50 (log-odds)"),
+        ("de", "average −1.00, this bill 0.50 (log-odds)"),
+    ],
+)
+def test_the_axis_says_where_the_reasons_start_and_end(ax, language, words):
+    ReasonDisplay.from_arrays(-1.0, ["a"], [1.5]).plot(ax, language=language)
+    assert ax.get_xlabel() == words
+
+
+def test_every_word_of_the_shipped_policy_is_said_in_every_language():
+    rules = Policy.default().rules
+    used = {
+        "action": rules.ladder,
+        "angle": rules.angles,
+        "channel": rules.channels,
+        "history": HISTORIES,
+        "signal": SIGNALS,
+    }
+    for group, codes in used.items():
+        for code in codes:
+            said = [in_words(group, code, language) for language in LANGUAGES]
+            assert all(said)
+            assert not any("_" in words for words in said)
+            assert group == "channel" or len(set(said)) == len(LANGUAGES)
+
+
+def test_a_worklist_holds_calls_before_messages_and_the_highest_risk_first(ax):
+    plan = pd.DataFrame(
+        {
+            "customer_id": ["a", "b", "c", "d"],
+            "action": ["pre_due_reminder", "service_call", "service_call", "nothing"],
+            "channel": ["sms", "phone", "phone", None],
+            "angle": ["due_soon", "help_offer", "usage_high", None],
+            "p_late": [0.9, 0.4, np.nan, 0.99],
+            "reasons": [("one",), ("two", "three"), (), ()],
+            "exclusion": [None, None, None, "no_signal"],
+        }
+    )
+    display = WorklistDisplay.from_plan(plan, language="fr").plot(ax, language="fr")
+    assert display.customers == ("b", "c", "a")
+    assert display.actions[0] == "appel de service par téléphone: proposer de l'aide"
+    shown = [text.get_text().split() for text in ax.texts]
+    assert shown == [["40%", "two"], ["–"], ["90%", "one"]]
+    assert ax.get_title(loc="left").startswith("liste du jour")
 
 
 def test_displays_are_made_without_matplotlib(monkeypatch):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
-from earlywarn.cli.console import add_data, heading, ledger_from, say, table, write_frame
+from earlywarn.cli.console import heading, say, say_notes, table, table_file, write_frame
+from earlywarn.cli.folder import add_data, ledger_from
 
 __all__ = ["add", "run", "show_faults"]
+
+_FIRST = {"row": "first row", "value": "its value"}
 
 
 def add(verbs: Any) -> None:
@@ -19,7 +21,7 @@ def add(verbs: Any) -> None:
         description="Read the tables of a folder, check them, and list what was set aside. Exit code 1 with faults.",
     )
     add_data(verb)
-    verb.add_argument("--faults", type=Path, help="write all faults to this CSV or Parquet file")
+    verb.add_argument("--faults", type=table_file, metavar="FILE", help="write all faults to this CSV or Parquet file")
     verb.set_defaults(run=run)
 
 
@@ -30,8 +32,7 @@ def run(asked: argparse.Namespace) -> int:
     heading("tables")
     for name in sorted(ledger.given):
         say(f"{name:<16} {len(ledger.facts(name)):>10,} rows")
-    for notice in ledger.notices:
-        say(f"note: {notice}")
+    say_notes(ledger.notices)
     show_faults(ledger)
     if asked.faults:
         write_frame(ledger.faults, asked.faults)
@@ -40,13 +41,13 @@ def run(asked: argparse.Namespace) -> int:
 
 
 def show_faults(ledger: Any) -> None:
-    """Print the faults of a ledger, counted by kind."""
+    """Print the faults of a ledger by kind, with the first row and value of each."""
     faults = ledger.faults
     heading(f"faults: {len(faults)}")
     if not len(faults):
         say("none")
         return
-    counted = faults.groupby(["table", "code", "message"], sort=True).agg(
-        rows=("row", "size"), first=("value", "first")
-    )
-    say(table(counted.reset_index()))
+    kinds = faults.groupby(["table", "code", "message"], sort=True)
+    counted = kinds.agg(rows=("row", "size"), row=("row", "first"), value=("value", "first")).reset_index()
+    say(table(counted[["table", "code", "rows", "row", "value", "message"]].rename(columns=_FIRST)))
+    say("rows count from 0, as handed over; these rows are set aside, the others go on.")

@@ -1,23 +1,35 @@
-"""What the verbs share at the terminal: progress, tables, files of a folder."""
+"""What the verbs share at the terminal: progress, notes, tables, kinds of argument, files that are written."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from earlywarn.errors import DataError
+from earlywarn.errors import EarlywarnError, FeatureError, suggest
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from earlywarn.tables.ledger import Ledger
+    from earlywarn.features.catalogue import FeatureSet
 
-__all__ = ["add_data", "heading", "ledger_from", "progress", "say", "table", "write_frame"]
+__all__ = [
+    "check_texts",
+    "heading",
+    "language",
+    "picture_file",
+    "progress",
+    "say",
+    "say_notes",
+    "table",
+    "table_file",
+    "whole",
+    "write_frame",
+]
 
 #: Work that takes longer than this shows how far it is.
 PATIENCE_SECONDS = 2.0
@@ -26,12 +38,18 @@ _WIDTH = 28
 
 def say(*lines: str) -> None:
     """Print lines to standard output."""
-    print(*lines, sep="\n", flush=True)
+    if lines:
+        print(*lines, sep="\n", flush=True)
 
 
 def heading(text: str) -> None:
     """Print a heading."""
     say("", text, "─" * len(text))
+
+
+def say_notes(notes: Iterable[str]) -> None:
+    """Print what was assumed or left out."""
+    say(*[f"note: {note}" for note in notes])
 
 
 @contextmanager
@@ -68,53 +86,98 @@ def progress(what: str) -> Iterator[Callable[[float], None]]:
         print(f"{what}: {time.monotonic() - started:.1f} s", file=sys.stderr, flush=True)
 
 
-def table(frame: pd.DataFrame, digits: int = 3) -> str:
-    """A frame as text, numbers to the right, without its index."""
-    return frame.to_string(index=False, float_format=lambda value: f"{value:.{digits}f}", na_rep="–")
+def table(frame: pd.DataFrame, digits: Mapping[str, int] | int = 3) -> str:
+    """A frame as text: numbers to the right, words to the left, – for what is missing; without its index.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    digits : int or mapping of str to int
+        Decimals of floats, of all columns or by column (3 where not named).
+    """
+    from pandas.api.types import is_numeric_dtype
+
+    columns = []
+    for name in map(str, frame.columns):
+        places = digits if isinstance(digits, int) else digits.get(name, 3)
+        cells = [name, *(_cell(value, places) for value in frame[name])]
+        width = max(map(len, cells))
+        right = is_numeric_dtype(frame[name])
+        columns.append([cell.rjust(width) if right else cell.ljust(width) for cell in cells])
+    return "\n".join("  ".join(line).rstrip() for line in zip(*columns, strict=True))
 
 
-def add_data(verb: argparse.ArgumentParser) -> None:
-    """Arguments that every verb on a folder of tables has."""
-    verb.add_argument(
-        "data",
-        type=Path,
-        help="folder with one file a table: invoices.csv, payments.parquet, customers.csv, …",
-    )
-    verb.add_argument("--timezone", default="Europe/Brussels", help="IANA zone of the wall clock (%(default)s)")
-    verb.add_argument("--currency", help="ISO code; read from the invoices when left out")
-    verb.add_argument("--until", help="the data are complete up to this day (default: the latest fact)")
-    verb.add_argument(
-        "--strict", action="store_true", help="stop at the first faulty rows instead of setting them aside"
-    )
+def _cell(value: Any, digits: int) -> str:
+    import pandas as pd
+
+    if not isinstance(value, tuple | list) and pd.isna(value):
+        return "–"
+    if isinstance(value, pd.Timestamp):
+        return str(value.date() if value == value.floor("D") else value)
+    return f"{value:,.{digits}f}" if isinstance(value, float) else str(value)
 
 
-def ledger_from(asked: argparse.Namespace) -> Ledger:
-    """The ledger of the folder that was named.
+# -- kinds of argument, refused before any work -------------------------------------------------------------
+
+
+def table_file(text: str) -> Path:
+    """A file that a table can be written to."""
+    return _file(text, (".csv", ".parquet", ".pq"))
+
+
+def picture_file(text: str) -> Path:
+    """A file that a picture can be written to."""
+    return _file(text, (".png", ".svg", ".pdf"))
+
+
+def _file(text: str, endings: tuple[str, ...]) -> Path:
+    path = Path(text)
+    if path.suffix.lower() not in endings:
+        raise argparse.ArgumentTypeError(f"{text!r} must end on {' or '.join(endings)}")
+    if path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r} is a folder; name a file")
+    return path
+
+
+def whole(at_least: int) -> Callable[[str], int]:
+    """A whole number that is not smaller than another."""
+
+    def read(text: str) -> int:
+        if not text.isdecimal() or int(text) < at_least:
+            raise argparse.ArgumentTypeError(f"{text!r} must be a whole number, {at_least} or more")
+        return int(text)
+
+    return read
+
+
+def language(text: str) -> str:
+    """A language tag that is well formed."""
+    from earlywarn.reasons.formats import locale_of
+
+    try:
+        locale_of(text)
+    except EarlywarnError as error:
+        raise argparse.ArgumentTypeError(f"{error.what} {error.hint or ''}") from None
+    return text
+
+
+def check_texts(asked: str, features: FeatureSet) -> None:
+    """Refuse a language in which no feature has a text.
 
     Raises
     ------
-    DataError
-        D110 when there is no such folder or it holds no table.
+    FeatureError
+        F262.
     """
-    from earlywarn.tables.ledger import Ledger
-    from earlywarn.tables.schema import TABLES
+    from earlywarn.reasons.formats import locale_of
+    from earlywarn.reasons.texts import LANGUAGES
 
-    folder: Path = asked.data
-    files: dict[str, Any] = {
-        path.stem: path
-        for path in (sorted(folder.iterdir()) if folder.is_dir() else ())
-        if path.suffix.lower() in (".csv", ".parquet", ".pq") and path.stem in TABLES
-    }
-    if not files:
-        raise DataError(
-            f"{str(folder)!r} holds no table.",
-            code="D110",
-            hint="name a folder with invoices.csv and payments.csv (or .parquet); others may join.",
-        )
-    with progress("reading and checking"):
-        return Ledger.from_tables(
-            **files, timezone=asked.timezone, currency=asked.currency, until=asked.until, strict=asked.strict
-        )
+    locale, written = locale_of(asked), {*LANGUAGES}.union(*(feature.text for feature in features))
+    if not {str(locale).replace("_", "-"), locale.language} & written:
+        raise FeatureError(f"there are no texts in {asked!r}.", code="F262", hint=suggest(locale.language, written))
+
+
+# -- files --------------------------------------------------------------------------------------------------
 
 
 def write_frame(frame: pd.DataFrame, path: Path) -> None:

@@ -7,22 +7,18 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from earlywarn.cli.check import show_faults
-from earlywarn.cli.console import heading, progress, say, table, write_frame
-from earlywarn.cli.explain import show_reasons
-from earlywarn.cli.recommend import show_plan
+from earlywarn.cli.console import check_texts, heading, language, progress, say, table, whole
+from earlywarn.cli.demo_biller import biller
 
 if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
-    from earlywarn.scorer import Scorer
-    from earlywarn.tables.ledger import Ledger
-
 __all__ = ["add", "run"]
 
 FOLDS = 5
-CAPACITY = {"calls": 25, "notices": 150}
+#: Customers below which the generated biller has too few late bills to learn from.
+FEWEST = 200
 
 
 def add(verbs: Any) -> None:
@@ -34,22 +30,40 @@ def add(verbs: Any) -> None:
         "rolling-origin backtest, three customers with reasons, and a plan. Takes under two minutes and writes its "
         "files to --out.",
     )
-    verb.add_argument("--language", default="en", help="language of the reasons: en, nl, fr, nl-BE, … (%(default)s)")
-    verb.add_argument("--customers", type=int, default=2000, help="customers of the generated biller (%(default)s)")
-    verb.add_argument("--seed", type=int, default=0, help="seed of the generated biller (%(default)s)")
-    verb.add_argument("--out", type=Path, default=Path("earlywarn-demo"), help="folder for the files (%(default)s)")
+    verb.add_argument(
+        "--language",
+        type=language,
+        default="en",
+        metavar="TAG",
+        help="language of the reasons: en, nl, fr, nl-BE, … (%(default)s)",
+    )
+    verb.add_argument(
+        "--customers",
+        type=whole(FEWEST),
+        default=2000,
+        metavar="N",
+        help=f"customers of the generated biller, at least {FEWEST} (%(default)s)",
+    )
+    verb.add_argument("--seed", type=whole(0), default=0, metavar="N", help="seed of the biller (%(default)s)")
+    verb.add_argument(
+        "--out",
+        type=Path,
+        default=Path("earlywarn-demo"),
+        metavar="FOLDER",
+        help="folder for the files (%(default)s)",
+    )
     verb.set_defaults(run=run)
 
 
 def run(asked: argparse.Namespace) -> int:
     """Carry the verb out."""
+    from earlywarn.features.catalogue import FeatureSet
+
+    check_texts(asked.language, FeatureSet.default())
     started = time.monotonic()
     real_data(asked.seed)
-    ledger = generated_biller(asked)
-    scorer = trained(ledger, asked.seed)
-    written = worklist(ledger, scorer, asked)
-    heading("written")
-    say(*[f"{path}" for path in written], "", f"{time.monotonic() - started:.0f} seconds in all.")
+    biller(asked.customers, asked.seed, asked.language, asked.out)
+    say("", f"{time.monotonic() - started:.0f} seconds in all.")
     return 0
 
 
@@ -109,84 +123,3 @@ def _alone(y: npt.NDArray[Any], status: npt.NDArray[Any], worst: npt.NDArray[Any
     from earlywarn.risk.metrics import auc
 
     return {"AUC status now": auc(y, status), "AUC worst status": auc(y, worst)}
-
-
-def generated_biller(asked: argparse.Namespace) -> Ledger:
-    """Tables of a telecom biller with a few dirty rows, checked."""
-    from earlywarn import datasets
-    from earlywarn.tables.ledger import Ledger
-
-    heading(f"2  A generated telecom biller: {asked.customers:,} customers, 18 months")
-    with progress("generating and checking"):
-        tables: dict[str, Any] = datasets.make_biller(customers=asked.customers, months=18, seed=asked.seed, dirty=True)
-        ledger = Ledger.from_tables(**tables)
-    say(repr(ledger), ", ".join(f"{name} {len(frame):,}" for name, frame in tables.items()))
-    show_faults(ledger)
-    return ledger
-
-
-def trained(ledger: Ledger, seed: int) -> Scorer:
-    """Backtest, then train on all that has matured."""
-    from earlywarn.actions.policy import Policy
-    from earlywarn.features.catalogue import FeatureSet
-    from earlywarn.outcomes import Outcome
-    from earlywarn.risk.backtest import backtest
-    from earlywarn.risk.model import RiskModel
-    from earlywarn.scorer import Scorer
-
-    features, outcome = FeatureSet.default(), Outcome(grace_days=3, lead_days=7)
-    heading("3  Rolling-origin backtest: trained on the past, tested on what came after, 7 days before due")
-    with progress("backtesting") as report:
-        result = backtest(features, outcome, ledger, folds=3, random_state=seed, progress=report)
-    shown = ["scorer", "rows", "base_rate", "auc", "ap", "log_loss", "brier", "mean_p"]
-    say(table(result.overall()[shown]))
-    observations = outcome.observations(ledger)
-    late = outcome.label(ledger, observations)
-    with progress("training"):
-        matrix = features.compute(ledger, observations)
-        model = RiskModel(features, random_state=seed).fit(
-            matrix, late, as_of=observations["as_of"], groups=observations["customer_id"]
-        )
-    say("", f"trained on {int(late.notna().sum()):,} observations with a known outcome.")
-    return Scorer(features, outcome, model, Policy.default())
-
-
-def worklist(ledger: Ledger, scorer: Scorer, asked: argparse.Namespace) -> list[Path]:
-    """Score the last day, explain three customers, plan within capacity, and write the files."""
-    as_of = ledger.until.floor("D")
-    with progress("scoring and recommending"):
-        scores = scorer.score(ledger, as_of)
-        plan = scorer.recommend(ledger, as_of, CAPACITY, language=asked.language)
-    heading(f"4  Why: three customers on {as_of:%Y-%m-%d}")
-    highest = scores[scores["status"] == "scored"].sort_values("p_late", ascending=False, kind="stable")
-    three = highest.drop_duplicates("customer_id").head(3)
-    three.attrs = scores.attrs
-    reasons = scorer.reasons(ledger, three, top=None, language=asked.language)
-    for label, row in three.iterrows():
-        own = reasons[(reasons["observation"] == label) & (reasons["contribution"].abs() > 0.05)]
-        show_reasons(row, own)
-    heading("5  What to do")
-    say(f"capacity: {', '.join(f'{name} {count}' for name, count in CAPACITY.items())}")
-    show_plan(plan, top=3)
-    return _write(asked.out, ledger, scorer, scores, plan, reasons)
-
-
-def _write(
-    out: Path, ledger: Ledger, scorer: Scorer, scores: pd.DataFrame, plan: pd.DataFrame, reasons: pd.DataFrame
-) -> list[Path]:
-    from earlywarn.plots import ReasonDisplay, WorklistDisplay
-
-    out.mkdir(parents=True, exist_ok=True)
-    frames = {"scores.csv": scores, "plan.csv": plan, "faults.csv": ledger.faults}
-    for name, frame in frames.items():
-        write_frame(frame, out / name)
-    first = reasons[reasons["observation"] == reasons["observation"].iloc[0]]
-    waterfall = ReasonDisplay.from_arrays(reasons.attrs["base_log_odds"], list(first["text"]), first["contribution"])
-    pictures = {
-        "reasons.png": waterfall.plot().figure_,
-        "worklist.png": WorklistDisplay.from_plan(plan).plot().figure_,
-    }
-    for name, figure in pictures.items():
-        if figure is not None:
-            figure.savefig(out / name, dpi=150, bbox_inches="tight")
-    return [out / name for name in (*frames, *pictures)] + [scorer.save(out / "bundle")]

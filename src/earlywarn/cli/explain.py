@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import argparse
+from math import exp
 from pathlib import Path
 from typing import Any
 
-from earlywarn.cli.console import heading, ledger_from, progress, say
+from earlywarn.cli.console import check_texts, heading, language, picture_file, progress, say, say_notes
+from earlywarn.cli.folder import ledger_from
 from earlywarn.cli.score import add_scoring
 from earlywarn.errors import DataError, suggest
+from earlywarn.plots.canvas import signed
+from earlywarn.plots.words import in_words
 
-__all__ = ["add", "run", "show_reasons"]
+__all__ = ["add", "draw_reasons", "run", "show_reasons"]
+
+#: Log-odds: smaller reasons are told together.
+SMALL = 0.05
 
 
 def add(verbs: Any) -> None:
@@ -21,9 +28,13 @@ def add(verbs: Any) -> None:
         description="Every family of reasons with its exact share in the score, in log-odds, and a sentence.",
     )
     add_scoring(verb)
-    verb.add_argument("--customer", required=True, help="id of the customer")
-    verb.add_argument("--language", default="en", help="en, nl, fr, nl-BE, … (%(default)s)")
-    verb.add_argument("--plot", type=Path, help="write a picture of the reasons to this PNG file")
+    verb.add_argument("--customer", required=True, metavar="ID", help="id of the customer")
+    verb.add_argument(
+        "--language", type=language, default="en", metavar="TAG", help="en, nl, fr, nl-BE, … (%(default)s)"
+    )
+    verb.add_argument(
+        "--plot", type=picture_file, metavar="FILE.png", help="write a picture of the reasons to this file"
+    )
     verb.set_defaults(run=run)
 
 
@@ -31,7 +42,9 @@ def run(asked: argparse.Namespace) -> int:
     """Carry the verb out."""
     from earlywarn.scorer import Scorer
 
-    ledger, scorer = ledger_from(asked), Scorer.load(asked.model)
+    scorer = Scorer.load(asked.model)
+    check_texts(asked.language, scorer.features)
+    ledger = ledger_from(asked)
     if asked.customer not in ledger.customers:
         raise DataError(
             f"there is no customer {asked.customer!r}.",
@@ -40,30 +53,44 @@ def run(asked: argparse.Namespace) -> int:
         )
     with progress("scoring") as report:
         scores = scorer.score(ledger, asked.as_of, asked.horizon, customers=[asked.customer], progress=report)
+    say_notes(scores.attrs["notices"])
     scored = scores[scores["status"] == "scored"]
     if not len(scored):
         say(f"nothing to explain: {', '.join(scores['status'].unique()) or 'no open obligation'}")
         return 0
     reasons = scorer.reasons(ledger, scored, top=None, language=asked.language)
     for label, row in scored.iterrows():
-        show_reasons(row, reasons[reasons["observation"] == label])
+        show_reasons(row, reasons[reasons["observation"] == label], reasons.attrs["base_log_odds"])
     if asked.plot:
-        from earlywarn.plots import ReasonDisplay
-
-        label = scored.index[0]
-        own = reasons[reasons["observation"] == label]
-        display = ReasonDisplay.from_arrays(reasons.attrs["base_log_odds"], list(own["family"]), own["contribution"])
-        figure = display.plot().figure_
-        if figure is not None:
-            figure.savefig(asked.plot, dpi=150, bbox_inches="tight")
+        own = reasons[reasons["observation"] == scored.index[0]]
+        draw_reasons(own, reasons.attrs["base_log_odds"], asked.language, asked.plot)
         say("", f"written: {asked.plot}")
     return 0
 
 
-def show_reasons(row: Any, reasons: Any) -> None:
-    """Print one obligation and its reasons, those that raise the risk first."""
+def show_reasons(row: Any, reasons: Any, base: float) -> None:
+    """Print one obligation and its reasons, those that raise the risk first, small ones together."""
     heading(
         f"{row['customer_id']} · {row['obligation_id']} · due {row['due_on']:%Y-%m-%d} · late risk {row['p_late']:.0%}"
     )
-    for reason in reasons.sort_values("contribution", ascending=False).itertuples():
-        say(f"{reason.contribution:+6.2f}  {reason.text}")
+    start = f"{base:.2f}".replace("-", "−")
+    say(f"log-odds; + raises, − lowers the risk; starts at {start} ({1 / (1 + exp(-base)):.0%})")
+    telling = reasons[reasons["contribution"].abs() >= SMALL].sort_values("contribution", ascending=False)
+    for reason in telling.itertuples():
+        say(f"{signed(reason.contribution):>6}  {reason.text}")
+    if len(telling) < len(reasons):
+        rest = float(reasons["contribution"].sum() - telling["contribution"].sum())
+        say(f"{signed(rest):>6}  {len(reasons) - len(telling)} smaller reasons together")
+
+
+def draw_reasons(reasons: Any, base: float, language: str, path: Path) -> None:
+    """Draw the reasons of one obligation, in sentences."""
+    from earlywarn.plots import ReasonDisplay
+
+    display = ReasonDisplay.from_arrays(
+        base, list(reasons["text"]), reasons["contribution"], rest=in_words("label", "other", language)
+    )
+    figure = display.plot(language=language).figure_
+    if figure is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, dpi=110, bbox_inches="tight")

@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from earlywarn.cli import check, demo, explain, recommend, score, train
 from earlywarn.errors import EarlywarnError
 
-__all__ = ["main", "parser"]
+__all__ = ["VERBS", "main", "parser"]
 
-_VERBS = (demo, check, train, score, recommend, explain)
+#: Every verb in the order of its use, and the module that carries it out.
+VERBS = {"demo": demo, "check": check, "train": train, "score": score, "recommend": recommend, "explain": explain}
 _ABOUT = """\
-See an approaching arrear in billing data before the due date, and do something helpful.
+See late payment coming in your own billing data, before the due date, and do something helpful.
 
 The main job, from tables in a folder (invoices.csv, payments.csv, customers.csv, …; Parquet too):
 
@@ -33,7 +34,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--verbose", action="store_true", help="show notices while working")
     verbs = top.add_subparsers(dest="verb", required=True, metavar="command")
-    for verb in _VERBS:
+    for verb in VERBS.values():
         verb.add(verbs)
     return top
 

@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from earlywarn.cli.console import add_data, heading, ledger_from, progress, say
+from earlywarn.cli.console import heading, progress, say, say_notes, whole
+from earlywarn.cli.folder import add_data, ledger_from
 
 __all__ = ["add", "run"]
 
@@ -20,12 +21,16 @@ def add(verbs: Any) -> None:
         "the latest of them, and write a bundle of data files.",
     )
     add_data(verb)
-    verb.add_argument("--out", type=Path, required=True, help="folder of the bundle")
-    verb.add_argument("--grace", type=int, default=3, help="days after due that count as on time (%(default)s)")
-    verb.add_argument("--lead", type=int, nargs="+", default=[7], help="days before due to observe at (%(default)s)")
-    verb.add_argument("--features", type=Path, help="TOML file or folder of features (default: the catalogue)")
-    verb.add_argument("--policy", type=Path, help="TOML file of the policy (default: the shipped one)")
-    verb.add_argument("--seed", type=int, default=0, help="seed of the training (%(default)s)")
+    verb.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="folder of the bundle")
+    verb.add_argument(
+        "--grace", type=whole(0), default=3, metavar="DAYS", help="days after due that count as on time (%(default)s)"
+    )
+    verb.add_argument(
+        "--lead", type=whole(0), nargs="+", default=[7], metavar="DAYS", help="days before due to observe at (7)"
+    )
+    verb.add_argument("--features", type=Path, metavar="PATH", help="TOML file or folder (default: the catalogue)")
+    verb.add_argument("--policy", type=Path, metavar="FILE.toml", help="the policy (default: the shipped one)")
+    verb.add_argument("--seed", type=whole(0), default=0, metavar="N", help="seed of the training (%(default)s)")
     verb.set_defaults(run=run)
 
 
@@ -37,10 +42,10 @@ def run(asked: argparse.Namespace) -> int:
     from earlywarn.risk.model import RiskModel
     from earlywarn.scorer import Scorer
 
-    ledger = ledger_from(asked)
     features = FeatureSet.from_toml(asked.features) if asked.features else FeatureSet.default()
     policy = Policy.from_toml(asked.policy) if asked.policy else Policy.default()
     outcome = Outcome(grace_days=asked.grace, lead_days=tuple(asked.lead))
+    ledger = ledger_from(asked)
     observations = outcome.observations(ledger)
     late = outcome.label(ledger, observations)
     with progress(f"computing {len(features)} features at {len(observations):,} observations") as report:
@@ -55,7 +60,7 @@ def run(asked: argparse.Namespace) -> int:
     say(
         f"{len(known):,} observations with a known outcome, {known.mean():.1%} late",
         f"{len(late) - len(known):,} without one yet, or withdrawn, credited or in dispute",
-        *[f"note: {notice}" for notice in (*model.notices_, *matrix.attrs.get("notices", ()))],
-        f"written: {folder}",
     )
+    say_notes((*ledger.notices, *model.notices_, *matrix.attrs.get("notices", ())))
+    say(f"written: {folder}")
     return 0

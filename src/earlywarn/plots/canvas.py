@@ -12,7 +12,7 @@ from earlywarn.extras import require
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["INK", "LABEL_WIDTH", "LOWERS", "PALE", "RAISES", "new_axes"]
+__all__ = ["INK", "LABEL_WIDTH", "LOWERS", "PALE", "RAISES", "new_axes", "signed"]
 
 RAISES, LOWERS, INK, PALE = "#c8553d", "#3b7ea1", "#333333", "#bbbbbb"
 #: Characters of a label before it is broken into two lines.
@@ -24,3 +24,14 @@ def new_axes(size: tuple[float, float]) -> Axes:
     pyplot = require("matplotlib.pyplot", to="draw")
     axes: Axes = pyplot.subplots(figsize=size, layout="constrained")[1]
     return axes
+
+
+def signed(value: float) -> str:
+    """Write a contribution with its sign and two decimals, with a true minus.
+
+    Examples
+    --------
+    >>> signed(-0.125), signed(1.5)
+    ('−0.12', '+1.50')
+    """
+    return f"{value:+.2f}".replace("-", "−")

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from earlywarn.errors import DataError
-from earlywarn.plots.canvas import INK, LABEL_WIDTH, LOWERS, PALE, RAISES, new_axes
+from earlywarn.plots.canvas import INK, LABEL_WIDTH, LOWERS, PALE, RAISES, new_axes, signed
+from earlywarn.plots.words import in_words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["ReasonDisplay"]
 
 Floats = npt.NDArray[np.float64]
+#: What the smallest reasons add up to gets a bar from here on.
+TOO_SMALL = 0.02
 
 
 @dataclass
@@ -33,7 +36,9 @@ class ReasonDisplay:
     labels : tuple of str, length f
         From the largest contribution to the smallest.
     contributions : ndarray of float64, shape (f,)
-        Log-odds; they add up, with the base, to the observation's log-odds.
+        Log-odds; they add up, with the base and what is left out, to the observation's log-odds.
+    left_out : float
+        Sum of the reasons that are too small for a bar.
 
     Attributes
     ----------
@@ -50,6 +55,7 @@ class ReasonDisplay:
     base: float
     labels: tuple[str, ...]
     contributions: Floats
+    left_out: float = 0.0
     ax_: Axes | None = None
     figure_: Figure | None = None
 
@@ -67,7 +73,7 @@ class ReasonDisplay:
         contributions : array-like, shape (f,)
             Log-odds.
         at_most : int
-            Bars to draw; what is left is added up in one bar more.
+            Bars to draw; what is left is added up in one bar more, unless that is below 0.02 in size.
         rest : str
             Label of that bar.
 
@@ -89,21 +95,22 @@ class ReasonDisplay:
             )
         order = np.argsort(-np.abs(values), kind="stable")
         shown, small = order[:at_most], order[at_most:]
-        names = [labels[at] for at in shown] + ([rest] if len(small) else [])
-        kept = [*values[shown], values[small].sum()] if len(small) else [*values[shown]]
-        return cls(float(base), tuple(names), np.array(kept, dtype=np.float64))
+        names, kept, added = [labels[at] for at in shown], [*values[shown]], float(values[small].sum())
+        if abs(added) >= TOO_SMALL:
+            return cls(float(base), (*names, rest), np.array([*kept, added], dtype=np.float64))
+        return cls(float(base), tuple(names), np.array(kept, dtype=np.float64), left_out=added)
 
     @property
     def log_odds(self) -> float:
         """Log-odds of the observation."""
-        return self.base + float(self.contributions.sum())
+        return self.base + float(self.contributions.sum()) + self.left_out
 
     @property
     def probability(self) -> float:
         """Probability of the observation."""
         return float(_probability(self.log_odds))
 
-    def plot(self, ax: Axes | None = None, *, title: str = "") -> Self:
+    def plot(self, ax: Axes | None = None, *, title: str = "", language: str = "en") -> Self:
         """Draw the waterfall, with the probability scale on top.
 
         Parameters
@@ -111,6 +118,9 @@ class ReasonDisplay:
         ax : matplotlib Axes, optional
             A new figure when left out.
         title : str
+            The risk of this observation when left out.
+        language : str
+            Of title and axis.
 
         Returns
         -------
@@ -121,25 +131,36 @@ class ReasonDisplay:
         height = 0.4 * sum(1 + label.count("\n") for label in labels) + 1.4
         ax = ax if ax is not None else new_axes((9.0, height))
         starts = self.base + np.append(0.0, np.cumsum(self.contributions)[:-1])
-        places = np.arange(len(self.labels), dtype=np.float64)
-        colours = [RAISES if value > 0 else LOWERS for value in self.contributions]
-        ax.barh(places, self.contributions, left=starts, height=0.6, color=colours)
-        for place, start, value in zip(places, starts, self.contributions, strict=True):
-            ax.text(max(start, start + value), place, f" {value:+.2f}", va="center", ha="left", color=INK)
         ends = starts + self.contributions
-        ax.vlines(ends[:-1], places[:-1] + 0.3, places[1:] - 0.3, color=PALE, linewidth=1)
-        ax.axvline(self.base, color=PALE, linestyle=":", linewidth=1)
-        ax.axvline(self.log_odds, color=INK, linestyle=":", linewidth=1)
-        ax.set_yticks(places, labels)
-        ax.invert_yaxis()
-        reach = np.array([self.base, *starts, *ends])
+        reach = np.array([self.base, self.log_odds, *starts, *ends])
         pad = max(0.12 * float(np.ptp(reach)), 0.1)
         ax.set_xlim(reach.min() - pad, reach.max() + 1.5 * pad)
-        ax.set_xlabel(f"log-odds: {self.base:.2f} for everyone, {self.log_odds:.2f} here")
+        self._bars(ax, starts, ends)
+        ax.set_yticks(np.arange(len(labels), dtype=np.float64), labels)
+        ax.invert_yaxis()
+        ax.set_xlabel(self._axis_label(language))
         self._probability_scale(ax)
-        ax.set_title(title or f"probability of late payment {self.probability:.0%}", loc="left")
+        ax.set_title(title or f"{in_words('label', 'risk', language)}: {self.probability:.0%}", loc="left")
         self.ax_, self.figure_ = ax, ax.get_figure()  # type: ignore[assignment]
         return self
+
+    def _bars(self, ax: Axes, starts: Floats, ends: Floats) -> None:
+        """Bars, the lines that join them, and the figure of each on a ground that keeps lines away from it."""
+        places = np.arange(len(self.labels), dtype=np.float64)
+        colours = [RAISES if value > 0 else LOWERS for value in self.contributions]
+        ax.axvline(self.base, color=PALE, linestyle=":", linewidth=1, zorder=0)
+        ax.axvline(self.log_odds, color=INK, linestyle=":", linewidth=1, zorder=0)
+        ax.barh(places, self.contributions, left=starts, height=0.6, color=colours)
+        ax.vlines(ends[:-1], places[:-1] + 0.3, places[1:] - 0.3, color=PALE, linewidth=1)
+        gap = 0.008 * float(np.ptp(ax.get_xlim()))
+        ground = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
+        for place, right, value in zip(places, np.maximum(starts, ends), self.contributions, strict=True):
+            ax.text(right + gap, place, signed(value), va="center", ha="left", color=INK, bbox=ground)
+
+    def _axis_label(self, language: str) -> str:
+        average, here, unit = (in_words("label", word, language) for word in ("average", "this bill", "log-odds"))
+        base, own = (f"{value:.2f}".replace("-", "−") for value in (self.base, self.log_odds))
+        return f"{average} {base}, {here} {own} ({unit})"
 
     def _probability_scale(self, ax: Axes) -> None:
         low, high = ax.get_xlim()

@@ -267,10 +267,11 @@ class Scorer:
         strange = sorted(set(leads.tolist()) - set(self.outcome.leads))
         if not strange:
             return ()
-        return (
-            f"{int(leads.isin(strange).sum()):,} obligations are scored at leads the model was not trained on "
-            f"({strange[0]} to {strange[-1]} days; trained on {', '.join(map(str, self.outcome.leads))}).",
-        )
+        count = int(leads.isin(strange).sum())
+        who = "1 obligation is" if count == 1 else f"{count:,} obligations are"
+        span = f"{strange[0]}" if len(strange) == 1 else f"{strange[0]} to {strange[-1]}"
+        trained = ", ".join(map(str, self.outcome.leads))
+        return (f"{who} scored at leads the model was not trained on ({span} days; trained on {trained}).",)
 
     # -- plan --------------------------------------------------------------------------------------------
 
