@@ -245,7 +245,7 @@ def _parse_date(value: Any, timezone: str) -> tuple[int, bool]:
     try:
         text_or_date = value.strip() if isinstance(value, str) else value
         if isinstance(text_or_date, str):
-            stamp = pd.to_datetime(text_or_date, format="ISO8601")
+            stamp = _parse_iso(text_or_date)
         elif isinstance(value, int | float | np.number):  # would count from 1970
             return NAT, False
         else:
@@ -258,6 +258,13 @@ def _parse_date(value: Any, timezone: str) -> tuple[int, bool]:
     if aware:
         stamp = stamp.tz_convert(timezone).tz_localize(None)
     return int(np.datetime64(stamp, "us").astype(np.int64)), aware
+
+
+def _parse_iso(text: str) -> Any:
+    try:
+        return pd.to_datetime(text, format="ISO8601")
+    except pd.errors.OutOfBoundsDatetime:  # pandas 2 counts nanoseconds here
+        return pd.Timestamp(text)
 
 
 def _within_reach(us: Rows, missing: Mask) -> tuple[Rows, list[tuple[str, str, Mask]]]:
