@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from earlywarn.dates import US_PER_DAY
+from earlywarn.errors import FeatureError
 from earlywarn.features import windows
 from earlywarn.features.catalogue import Feature, FeatureSet
 from earlywarn.features.expression import parse
@@ -131,3 +132,15 @@ def test_of_a_lasting_table_only_the_row_in_force_counts() -> None:
     obs = pd.DataFrame({"customer_id": "c", "as_of": moments})
     fee = FeatureSet([Feature("fee", "sum(contracts.fixed_fee)")]).compute(ledger, obs)["fee"]
     assert fee.tolist() == [15.0, 15.0, 17.0]
+
+
+def test_an_attribute_of_the_obligation_asks_only_for_the_columns_it_is_read_from() -> None:
+    bill = {"invoice_id": ["i"], "customer_id": ["c"], "issued_on": ["2025-01-05"], "due_on": ["2025-02-01"]}
+    nothing = pd.DataFrame({"payment_id": [], "customer_id": [], "paid_on": [], "amount": []})
+    ledger = Ledger.from_tables(invoices=pd.DataFrame(bill).assign(amount=1.0), payments=nothing)
+    bare = pd.DataFrame({"customer_id": ["c"], "as_of": pd.to_datetime(["2025-01-20"])})
+    assert FeatureSet([Feature("nth", "invoice.number")]).compute(ledger, bare)["nth"].tolist() == [1.0]
+    aged = FeatureSet([Feature("age", "invoice.days_since_issue")])
+    assert aged.compute(ledger, bare.assign(invoice_id="i"))["age"].tolist() == [15.0]
+    with pytest.raises(FeatureError, match="F225"):
+        aged.compute(ledger, bare)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -36,10 +36,12 @@ Rows = npt.NDArray[np.int64]
 Values = npt.NDArray[np.float64]
 _Seen = tuple[Segments, tuple[str, ...]]
 _NUMBER_OF_INVOICES = language.parse("count(invoices, days=36500)").aggregates[0]
-INVOICE_FIELDS = (
-    "amount", "open_amount", "kind", "stage", "terms_days", "days_since_issue", "days_to_due", "due_weekday",
-    "due_day", "number",
-)  # fmt: skip
+#: What ``invoice.*`` may name, and the columns of the observations that each is read from.
+INVOICE_FIELDS: Mapping[str, tuple[str, ...]] = {
+    "amount": ("amount",), "open_amount": ("open_amount",), "kind": ("invoice_id",), "stage": ("stage",),
+    "terms_days": ("invoice_id", "due_on"), "days_since_issue": ("invoice_id",), "days_to_due": ("due_on",),
+    "due_weekday": ("due_on",), "due_day": ("due_on",), "number": (),
+}  # fmt: skip
 
 
 def compute(
@@ -179,9 +181,7 @@ class _Engine:
 
     def invoice_field(self, column: str) -> Column:
         """One attribute of the observed obligation."""
-        source = {"amount": "amount", "open_amount": "open_amount", "stage": "stage"}.get(column, "due_on")
-        needed = [source] if column not in ("kind", "days_since_issue", "terms_days") else ["invoice_id", "due_on"]
-        lacking = [name for name in needed if name not in self.obs.columns and column != "number"]
+        lacking = [name for name in INVOICE_FIELDS[column] if name not in self.obs.columns]
         if lacking:
             raise FeatureError(
                 f"invoice.{column} needs {' and '.join(lacking)} in the observations.",
@@ -192,6 +192,11 @@ class _Engine:
             return self.obs[column].to_numpy(dtype=np.float64)
         if column == "stage":
             return _codes(Text.of(self.obs["stage"].to_numpy(dtype=object)))
+        if column == "number":
+            self.aggregate_all([_NUMBER_OF_INVOICES], None)
+            return self.results[_NUMBER_OF_INVOICES]
+        if column in ("kind", "days_since_issue"):
+            return self.issued_field(column, self.as_of)
         due = self.obs["due_on"].to_numpy().astype("M8[us]").astype(np.int64)
         if column == "days_to_due":
             return (due - self.as_of) / US_PER_DAY
@@ -199,21 +204,17 @@ class _Engine:
             return ((due // US_PER_DAY + 3) % 7).astype(np.float64)
         if column == "due_day":
             return pd.DatetimeIndex(self.obs["due_on"]).day.to_numpy(dtype=np.float64)
-        if column == "number":
-            self.aggregate_all([_NUMBER_OF_INVOICES], None)
-            return self.results[_NUMBER_OF_INVOICES]
         return self.issued_field(column, due)
 
-    def issued_field(self, column: str, due: Rows) -> Column:
-        """Attributes of the invoice row as it was known: kind and issue day."""
+    def issued_field(self, column: str, end: Rows) -> Column:
+        """Attributes of the invoice row as it was known: its kind, or the days from its issue to a moment."""
         invoices = self.ledger.facts("invoices")
         rows = self.invoice_rows(invoices)
         if column == "kind":
             kind = invoices.text("kind")
             return Codes(np.where(rows >= 0, kind.codes[rows], -1) if len(kind.codes) else rows, kind.labels)
         issued = np.where(rows >= 0, invoices.happened_at[rows] if len(invoices) else 0, NAT)
-        start = due if column == "terms_days" else self.as_of
-        return np.where(rows >= 0, (start - np.where(rows >= 0, issued, 0)) / US_PER_DAY, np.nan)
+        return np.where(rows >= 0, (end - np.where(rows >= 0, issued, 0)) / US_PER_DAY, np.nan)
 
     def invoice_rows(self, invoices: Facts) -> Rows:
         """Row of the version of the observed invoice that was known at ``as_of``; -1 for none."""

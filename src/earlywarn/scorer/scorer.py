@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -336,11 +338,9 @@ class Scorer:
 
     # -- bundle ------------------------------------------------------------------------------------------
 
-    @property
+    @cached_property
     def model_version(self) -> str:
         """The first 12 characters of the SHA-256 over everything that decides a score."""
-        from hashlib import sha256
-
         parts = sorted(self._files().items())
         return sha256(
             b"".join(sha256(content).digest() for name, content in parts if not name.startswith("policy"))

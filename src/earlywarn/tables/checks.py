@@ -6,7 +6,7 @@ a run are reported together.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, DecimalException
 from typing import Any
@@ -57,6 +57,11 @@ class Text:
         asked = set(words)
         wanted = [code for code, label in enumerate(self.labels) if label in asked]
         return np.isin(self.codes, wanted)
+
+    def codes_in(self, labels: Sequence[str]) -> Rows:
+        """The same texts as codes into other labels; -1 where missing or not among them."""
+        place = {label: code for code, label in enumerate(labels)}
+        return np.array([place.get(label, -1) for label in self.labels] + [-1], dtype=np.int64)[self.codes]
 
     def filled(self, word: str) -> Text:
         """The same column with a word where the text is missing."""

@@ -38,9 +38,7 @@ class Debts:
 
     def number(self, ids: Text) -> Rows:
         """Debt numbers of invoice ids; UNALLOCATED where the invoice is not known."""
-        place = {label: number for number, label in enumerate(self.invoice_ids)}
-        codes = np.array([place.get(label, -1) for label in ids.labels] + [-1], dtype=np.int64)
-        return codes[ids.codes]
+        return ids.codes_in(self.invoice_ids)
 
 
 def debts_of(tables: Mapping[str, Facts]) -> Debts:
@@ -162,7 +160,7 @@ def _schedule_events(schedule: Facts, invoices: Facts, offset: int) -> Iterator[
 def _allocation_events(allocations: Facts, debts: Debts, payments: Facts) -> Iterator[book.Event]:
     """One event per version, with what it adds to the version before."""
     numbers = debts.number(allocations.text("invoice_id"))
-    sources = _match(allocations.text("payment_id"), payments.text("payment_id"))
+    sources = allocations.text("payment_id").codes_in(payments.text("payment_id").labels)
     amount = allocations.numbers("amount")
     before: dict[tuple[int, int], int] = {}
     for row in np.argsort(allocations.known_at, kind="stable"):
@@ -177,14 +175,9 @@ def _allocation_events(allocations: Facts, debts: Debts, payments: Facts) -> Ite
         )  # fmt: skip
 
 
-def _match(ids: Text, known: Text) -> Rows:
-    place = {label: number for number, label in enumerate(known.labels)}
-    return np.array([place.get(label, -1) for label in ids.labels] + [-1], dtype=np.int64)[ids.codes]
-
-
 def _stated(ids: Text, known: Text) -> Rows:
     """Codes in another column's labels; -1 when not stated, -2 when the other column has no such label."""
-    codes = _match(ids, known)
+    codes = ids.codes_in(known.labels)
     return np.where((ids.codes >= 0) & (codes < 0), -2, codes)
 
 

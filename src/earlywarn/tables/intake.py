@@ -258,14 +258,14 @@ class Intake:
         """Give each fact its customer (or region); a child row is known no earlier than its parent."""
         facts, schema = tables[name], self.schemas[name]
         if name == "regions" or self.entity.get(name) == "region":
-            return replace(facts, owner=_codes(facts.text("region"), regions), entity="region")
+            return replace(facts, owner=facts.text("region").codes_in(regions), entity="region")
         if "customer_id" in schema.columns:
-            return replace(facts, owner=_codes(facts.text("customer_id"), customers))
+            return replace(facts, owner=facts.text("customer_id").codes_in(customers))
         assert schema.parent is not None
         column, parent_name = schema.parent
         parent = tables[parent_name]
         if parent_name == "accounts" and "accounts" not in self.frames:
-            return replace(facts, owner=_codes(facts.text("account_id"), customers))
+            return replace(facts, owner=facts.text("account_id").codes_in(customers))
         owner, known, happened = _of_parent(facts.text(column), parent)
         dated = facts.happened_at if schema.time else np.where(facts.lasting, facts.happened_at, happened)
         no_moment = (facts.known_at == NAT) | (name == "instalments" and "known_at" not in self.frames.get(name, ()))
@@ -347,11 +347,6 @@ def _labels(tables: Mapping[str, Facts], column: str) -> tuple[str, ...]:
         text = facts.text(column)
         found.update(text.labels[code] for code in np.unique(text.codes[text.codes >= 0]))
     return tuple(sorted(found))
-
-
-def _codes(text: Text, labels: tuple[str, ...]) -> npt.NDArray[np.int64]:
-    place = {label: code for code, label in enumerate(labels)}
-    return np.array([place.get(label, -1) for label in text.labels] + [-1], dtype=np.int64)[text.codes]
 
 
 def _of_parent(ids: Text, parent: Facts) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
