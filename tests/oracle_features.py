@@ -360,14 +360,16 @@ def windows_agree_with_brute_force(raw: Raw, as_of: int) -> None:
     end = pd.Timestamp(np.datetime64(as_of, "us"))
     obs = pd.concat([outcome.observations(ledger, end=end), outcome.standing(ledger, end)], ignore_index=True)
     place = {label: code for code, label in enumerate(ledger.customers)}
-    found = compute([Feature(f"f{at}", case.text) for at, case in enumerate(CASES)], ledger, obs)
+    asked = [Feature(f"f{at}", case.text) for at, case in enumerate(CASES)]
+    by_engine = [compute(asked, ledger, obs, compiled=compiled) for compiled in (True, False)]
     moments = obs["as_of"].to_numpy().astype("M8[us]").astype(np.int64)
     cache: dict[Any, Any] = {}
     for at, case in enumerate(CASES):
         if not columns_lack(case, ledger):
             for row in range(len(obs)):
                 wanted = brute_force(ledger, case, place[obs["customer_id"].iloc[row]], int(moments[row]), cache)
-                agree(case.text, float(found[f"f{at}"].iloc[row]), wanted, obs.iloc[row])
+                for found in by_engine:
+                    agree(case.text, float(found[f"f{at}"].iloc[row]), wanted, obs.iloc[row])
 
 
 def columns_lack(case: Case, ledger: Ledger) -> bool:

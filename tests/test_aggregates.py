@@ -153,9 +153,10 @@ def test_drift_needs_ten_facts_and_clips_at_three() -> None:
 
 @pytest.fixture
 def own_aggregates(monkeypatch: pytest.MonkeyPatch) -> None:
-    from earlywarn.features import aggregates
+    from earlywarn.features import own
 
-    monkeypatch.setattr(aggregates, "_USER", {})
+    for name in list(own.OWN):
+        monkeypatch.delitem(own.OWN, name)
 
 
 @pytest.mark.usefixtures("own_aggregates")

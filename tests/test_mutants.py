@@ -5,15 +5,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import partial
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from earlywarn import dates
-from earlywarn.features import windows
+from earlywarn import compiled, dates
+from earlywarn.features import engine, kernels, windows
 from earlywarn.features.build import compute
 from earlywarn.features.definition import Feature
 from earlywarn.outcomes import label
@@ -55,8 +56,9 @@ def everywhere(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any, Any], None]:
 
 @pytest.fixture
 def reversed_settlement(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every order that settlement asks for is turned round."""
-    monkeypatch.setattr(settlement, "sorted", partial(sorted, reverse=True), raising=False)
+    """The order in which settlement takes its events is turned round."""
+    forwards = settlement.in_order
+    monkeypatch.setattr(settlement, "in_order", lambda events: forwards(events)[::-1])
 
 
 def caught(law: Callable[..., None], examples: Iterator[tuple[Any, ...]] | list[Any]) -> bool:
@@ -130,12 +132,15 @@ def test_a_return_dated_at_its_payment_is_caught_by_the_dates(bank: Bank, everyw
 def test_a_return_known_when_its_payment_was_is_caught_by_the_cut(bank: Bank, everywhere: Any) -> None:
     original = events.settlement_events
 
-    def early(tables: Any, debts: Any) -> Iterator[postings.Event]:
-        found = list(original(tables, debts))
+    def early(tables: Any, debts: Any) -> postings.Events:
+        found = list(original(tables, debts).one_by_one(slice(None)))
         paid = {event.source: event.known_at for event in found if event.kind == postings.RECEIPT}
-        for event in found:
-            back = event.kind == postings.RETURN and event.source in paid
-            yield event._replace(known_at=paid[event.source]) if back else event
+        return postings.Events.of(
+            event._replace(known_at=paid[event.source])
+            if event.kind == postings.RETURN and event.source in paid
+            else event
+            for event in found
+        )
 
     everywhere(original, early)
     examples = [(raw, moment) for raw, _ in bank for moment in _before_each_return(raw)]
@@ -155,19 +160,68 @@ def test_money_goes_to_the_oldest_bill_first() -> None:
     money_goes_to_the_oldest_bill_first()
 
 
-def test_a_window_that_includes_its_nearer_edge_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    original = windows.bounds
+#: Ways to get the compiled search wrong: words of the kernels, and what they become.
+WRONG_SLICES = {
+    "sees what becomes known at the moment itself": (
+        ("known[a - 1] >= as_of[i]", "known[a - 1] > as_of[i]"),
+        ("known[middle] < as_of[i]", "known[middle] <= as_of[i]"),
+    ),
+    "includes the nearer edge": (("happened[middle] < until[i]", "happened[middle] <= until[i]"),),
+    "leaves out the farther edge": (("happened[middle] < since[i]", "happened[middle] <= since[i]"),),
+    "takes what was replaced or came out of order for a slice": (("odd[a] > odd[lowest]", "odd[a] < odd[lowest]"),),
+}
 
-    def inclusive(timeline: Any, selection: Any, owner: Any, as_of: Any) -> Any:
-        low, high = original(timeline, selection, owner, as_of)
-        if selection.ahead:
-            return low, high
-        stop = as_of - round(selection.until * dates.US_PER_DAY)
-        return low, np.where(owner < 0, high, np.maximum(high, timeline.position(owner, stop + 1)))
 
-    monkeypatch.setattr(windows, "bounds", inclusive)
-    with pytest.raises(AssertionError):
-        windows_are_half_open()
+@pytest.mark.parametrize("wrong", WRONG_SLICES)
+def test_a_wrong_slice_in_the_compiled_search_is_caught(wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "kernels", uncompiled(*WRONG_SLICES[wrong]))
+    assert caught(windows_are_half_open, [()]) or caught(only_what_was_known_is_seen, [()])
+
+
+def only_what_was_known_is_seen() -> None:
+    """Two customers' payments: one known at the very moment of looking, one whose amount was corrected after it."""
+    at = pd.Timestamp("2026-03-31")
+    payments = pd.DataFrame(
+        {
+            "payment_id": ["early", "late", "early"],
+            "customer_id": ["c", "d", "c"],
+            "paid_on": pd.to_datetime(["2026-03-02", "2026-03-03", "2026-03-02"]),
+            "amount": [5.0, 3.0, 7.0],
+            "known_at": [pd.Timestamp("2026-03-04"), at, at + pd.Timedelta(days=2)],
+        }
+    )
+    invoices = pd.DataFrame(
+        [{"invoice_id": "A", "customer_id": "c", "issued_on": "2026-03-01", "due_on": "2026-03-20", "amount": 1.0}]
+    )
+    soon = pd.Timedelta(microseconds=1)
+    ledger = Ledger.from_tables(invoices=invoices, payments=payments, until="2026-06-01")
+    seen = [at, at + soon, at + pd.Timedelta(days=2) + soon]
+    obs = pd.DataFrame({"customer_id": ["c"] * 3 + ["d"] * 3, "as_of": seen * 2})
+    found = compute([Feature("sum", "sum(payments.amount)")], ledger, obs)["sum"]
+    assert found.tolist() == [5, 5, 7, 0, 3, 3]
+
+
+def test_only_what_was_known_is_seen() -> None:
+    only_what_was_known_is_seen()
+
+
+def uncompiled(*words: tuple[str, str]) -> ModuleType:
+    """The kernels as plain Python, with some of their words replaced."""
+    source = Path(kernels.__file__).read_text(encoding="utf-8")
+    for old, new in words:
+        assert old in source
+        source = source.replace(old, new)
+    module = ModuleType("kernels")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compiled, "compiled", lambda signature, **options: lambda function: function)
+        exec(compile(source, "kernels", "exec"), module.__dict__)
+    return module
+
+
+def test_the_kernels_as_plain_python_hold_without_a_mutant(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "kernels", uncompiled())
+    windows_are_half_open()
+    only_what_was_known_is_seen()
 
 
 def test_windows_are_half_open() -> None:

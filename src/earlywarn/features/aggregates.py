@@ -5,21 +5,29 @@ Each is a plain function over segments, so that a compiled engine can be held ag
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from earlywarn.dates import US_PER_DAY
 from earlywarn.errors import FeatureError
+from earlywarn.features.own import OWN, own_aggregate, run_own
 
-__all__ = ["AGGREGATES", "Segments", "aggregate", "user_aggregates"]
+__all__ = ["AGGREGATES", "WINDOW_WORDS", "Segments", "aggregate", "user_aggregates", "user_parameters"]
 
 Values = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 #: Scalar functions of the language; no aggregate may bear their names.
-SCALARS = ("where", "log", "exp", "sqrt", "abs", "clip", "coalesce", "isnull")
+SCALARS = ("where", "log", "exp", "sqrt", "abs", "clip", "coalesce", "isnull", "weekday", "monthday")
+#: Aggregates over groups of customers only, computed from daily sums.
+GROUP_ONLY = ("rate",)
 #: Facts that ``drift`` takes as recent; all before them are the baseline.
 DRIFT_RECENT, DRIFT_BASELINE, DRIFT_PRIOR, DRIFT_CLIP = 6, 4, 4, 3.0
 
@@ -37,12 +45,15 @@ class Segments:
         Days from each fact to the observation's ``as_of``.
     count : int
         Observations, those without facts included.
+    happened : ndarray of int64, shape (n_pairs,), microseconds, optional
+        When each fact happened; tells times apart that ``days`` cannot.
     """
 
     values: Values
     observation: Rows
     days: Values
     count: int
+    happened: Rows | None = None
 
     @cached_property
     def lengths(self) -> Rows:
@@ -50,8 +61,9 @@ class Segments:
         return np.bincount(self.observation, minlength=self.count).astype(np.int64)
 
     def total(self, values: Values) -> Values:
-        """Sum of the given values per observation; 0 where there is no fact."""
-        return np.asarray(np.bincount(self.observation, weights=values, minlength=self.count), dtype=np.float64)
+        """Sum of the given values per observation without loss of digits; 0 where there is no fact."""
+        edges = [0, *self.ends.tolist()]
+        return np.array([math.fsum(values[low:high]) for low, high in pairwise(edges)], dtype=np.float64)
 
     @cached_property
     def ends(self) -> Rows:
@@ -65,11 +77,20 @@ class Segments:
 
     def replace(self, values: Values) -> Segments:
         """The same facts with other values."""
-        return Segments(values, self.observation, self.days, self.count)
+        return Segments(values, self.observation, self.days, self.count, self.happened)
 
     def keep(self, mask: npt.NDArray[np.bool_]) -> Segments:
         """The marked facts."""
-        return Segments(self.values[mask], self.observation[mask], self.days[mask], self.count)
+        happened = None if self.happened is None else self.happened[mask]
+        return Segments(self.values[mask], self.observation[mask], self.days[mask], self.count, happened)
+
+    @cached_property
+    def elapsed(self) -> Values:
+        """Days from each observation's first fact to each of its facts, shape (n_pairs,)."""
+        first = (self.ends - self.lengths)[self.observation]
+        if self.happened is None:
+            return np.asarray(self.days[first] - self.days)
+        return np.asarray((self.happened - self.happened[first]) / US_PER_DAY)
 
 
 Aggregate = Callable[..., Values]
@@ -86,18 +107,17 @@ def total(seen: Segments) -> Values:
 
 
 def mean(seen: Segments) -> Values:
-    """Arithmetic mean, taken around each observation's first value so that large amounts keep their digits."""
-    lengths = seen.lengths
-    base = _at(seen, seen.ends - lengths)
-    centred = seen.total(seen.values - base[seen.observation])
-    return _where(lengths > 0, base + centred / np.maximum(lengths, 1))
+    """Arithmetic mean."""
+    return _where(seen.lengths > 0, total(seen) / np.maximum(seen.lengths, 1))
 
 
 def std(seen: Segments) -> Values:
     """Standard deviation with ddof 1; missing below two facts."""
     lengths = seen.lengths
     residual = seen.values - mean(seen)[seen.observation]
-    return _where(lengths > 1, np.sqrt(seen.total(residual**2) / np.maximum(lengths - 1, 1)))
+    rounded = seen.total(residual)  # what the mean lost in rounding
+    squares = seen.total(residual**2) - rounded**2 / np.maximum(lengths, 1)
+    return _where(lengths > 1, np.sqrt(np.maximum(squares, 0.0) / np.maximum(lengths - 1, 1)))
 
 
 def minimum(seen: Segments) -> Values:
@@ -162,9 +182,7 @@ def days_until(seen: Segments) -> Values:
 
 def slope(seen: Segments) -> Values:
     """Least-squares slope per day; missing when all facts fall on one moment."""
-    time = (
-        first(seen.replace(seen.days))[seen.observation] - seen.days
-    )  # from the first fact on, so 0 for equal moments
+    time = seen.elapsed
     lengths = np.maximum(seen.lengths, 1)
     t = time - (seen.total(time) / lengths)[seen.observation]
     x = seen.values - mean(seen)[seen.observation]
@@ -229,21 +247,34 @@ AGGREGATES: Mapping[str, Aggregate] = {
     "days_until": days_until, "slope": slope, "ewma": ewma, "drift": drift, "distinct": distinct,
 }  # fmt: skip
 
-_USER: dict[str, Callable[[Values], float]] = {}
+#: Words of windows; no parameter of an aggregate may bear them.
+WINDOW_WORDS = ("days", "until", "skip", "last", "where", "of", "leave_out")
 
 
 def user_aggregates() -> tuple[str, ...]:
     """Names of the aggregates that were added with `aggregate`."""
-    return tuple(_USER)
+    return tuple(OWN)
 
 
-def aggregate(function: Callable[[Values], float]) -> Callable[[Values], float]:
+def user_parameters() -> tuple[tuple[str, tuple[tuple[str, int | float], ...]], ...]:
+    """Names of the aggregates that were added with `aggregate`, each with its parameters and their defaults."""
+    return tuple((name, own.parameters) for name, own in OWN.items())
+
+
+def aggregate(function: _Function) -> _Function:
     """Add an aggregate of your own to the expression language, under the function's name.
+
+    It is compiled by numba when it can be, and runs as plain Python when not; the numbers are the same. What is
+    no finite number (a division by zero, None) is missing; a window without facts is missing and never handed
+    over.
 
     Parameters
     ----------
     function : callable
-        Gets the values of one window, oldest first, shape (n_facts,), n_facts >= 1, and gives one number.
+        ``f(values)`` gets the values of one window, oldest first, shape (n_facts,), n_facts >= 1, and gives one
+        number. ``f(values, days)`` also gets the days from each fact to ``as_of``, shape (n_facts,). Further
+        parameters with a number as default, ``f(values, k=3)``, can be given in an expression:
+        ``top(usage.quantity, days=90, k=5)``; they stay whole where the default is.
 
     Returns
     -------
@@ -252,7 +283,7 @@ def aggregate(function: Callable[[Values], float]) -> Callable[[Values], float]:
     Raises
     ------
     FeatureError
-        When the name is taken by the language (code F218).
+        F218 when the name is taken by the language or by another module, F240 when the parameters do not fit.
 
     Examples
     --------
@@ -263,17 +294,27 @@ def aggregate(function: Callable[[Values], float]) -> Callable[[Values], float]:
     True
     """
     name = function.__name__
-    if name in (*AGGREGATES, *SCALARS, "ahead") or not name.isidentifier():
+    if name in (*AGGREGATES, *GROUP_ONLY, *SCALARS, "ahead") or not name.isidentifier():
         raise FeatureError(f"{name!r} is an aggregate of the language already.", code="F218", hint="rename it.")
-    _USER[name] = function
+    new, before = own_aggregate(function, WINDOW_WORDS), OWN.get(name)
+    if before is not None and before.function.__module__ != new.function.__module__:
+        raise FeatureError(
+            f"there are two aggregates {name!r}.",
+            code="F218",
+            found=f"one from {before.source}, one from {new.source}",
+            hint="rename one of them, or load one of the two only.",
+        )
+    OWN[name] = new
     return function
 
 
 def apply(name: str, seen: Segments, parameters: Mapping[str, float]) -> Values:
-    """Compute one aggregate by name, the user's own included."""
+    """Compute one aggregate by name in plain numpy and Python, the user's own included."""
     if name in AGGREGATES:
         return AGGREGATES[name](seen, **parameters)
-    function = _USER[name]
-    ends, lengths = seen.ends, seen.lengths
-    parts = [seen.values[end - size : end] for end, size in zip(ends, lengths, strict=True)]
-    return np.array([float(function(part)) if len(part) else np.nan for part in parts], dtype=np.float64)
+    from_then = np.rint(seen.days * US_PER_DAY).astype(np.int64)
+    happened = -from_then if seen.happened is None else seen.happened
+    as_of = np.zeros(seen.count, dtype=np.int64)
+    as_of[seen.lengths > 0] = (happened + from_then)[seen.ends[seen.lengths > 0] - 1]
+    low, high = seen.ends - seen.lengths, seen.ends
+    return run_own(name, seen.values, happened, as_of, low, high, parameters, compiled=False)

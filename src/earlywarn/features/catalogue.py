@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from earlywarn.errors import FeatureError, suggest
-from earlywarn.features import pages
+from earlywarn.features import packs, pages
 from earlywarn.features.definition import Family, Feature
 from earlywarn.features.files import default_folder, read_catalogue, shipped_families
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from earlywarn.features.context import Context
     from earlywarn.tables.ledger import Ledger
+    from earlywarn.tables.store import LedgerStore
 
 __all__ = ["Family", "Feature", "FeatureSet"]
 
@@ -60,10 +61,12 @@ class FeatureSet:
     (('invoices_count_365d', 'payments_count_90d'), ('invoices_count_365d',), True)
     """
 
-    __slots__ = ("_by_name", "_declared", "fingerprint")
+    __slots__ = ("_by_name", "_declared", "_needs", "_packs", "fingerprint")
 
     _by_name: Mapping[str, Feature]
     _declared: Mapping[str, Family]
+    _needs: Mapping[str, Mapping[str, Any]]  # aggregates of the user's own, see `packs.needs_of`
+    _packs: Mapping[str, str]  # the pack of each feature that comes from one, in words
     fingerprint: str
 
     def __init__(self, features: Iterable[Feature] = (), families: Mapping[str, Family] | None = None) -> None:
@@ -81,6 +84,8 @@ class FeatureSet:
         fix = object.__setattr__
         fix(self, "_by_name", MappingProxyType(by_name))
         fix(self, "_declared", MappingProxyType(dict(shipped_families() if families is None else families)))
+        fix(self, "_needs", packs.needs_of(by_name.values()))
+        fix(self, "_packs", {})
         fix(self, "fingerprint", hashlib.sha256(_canonical(self.to_dict())).hexdigest())
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -133,6 +138,37 @@ class FeatureSet:
         return cls(*read_catalogue(path))
 
     @classmethod
+    def from_pack(cls, name: str) -> FeatureSet:
+        """Read a pack that an installed package offers, and add its aggregates to the language.
+
+        This imports that package, so it runs its code; no other pack is touched.
+
+        Parameters
+        ----------
+        name : str
+            Name of an entry point in the group ``earlywarn.features``.
+
+        Returns
+        -------
+        FeatureSet
+
+        Raises
+        ------
+        FeatureError
+            F244 no such pack, F245 it is broken, F246 two packages offer it; each names the packages.
+
+        Examples
+        --------
+        >>> FeatureSet.from_pack("water")
+        Traceback (most recent call last):
+        ...
+        earlywarn.errors.FeatureError: FeatureError[F244]: no installed package offers the pack 'water'.
+        ...
+        """
+        features, families, words = packs.read_pack(name)
+        return cls(features, families)._with_packs({feature.name: words for feature in features})
+
+    @classmethod
     def from_dict(cls, content: Any) -> FeatureSet:
         """Rebuild what `to_dict` gave; nothing is read from disk.
 
@@ -147,20 +183,27 @@ class FeatureSet:
         Raises
         ------
         FeatureError
-            F202 when it is not of that form, else as `Feature` and `Family`.
+            F202 when it is not of that form, F242 and F243 when an aggregate of the user's own that it uses is
+            not there or is another one, else as `Feature` and `Family`.
         """
-        if not isinstance(content, Mapping) or set(content) != {"features", "families"}:
+        if not isinstance(content, Mapping) or set(content) - {"aggregates"} != {"features", "families"}:
             raise FeatureError(
                 "this is no set of features.",
                 code="F202",
                 found=repr(content)[:80],
                 hint="hand over what to_dict() gave.",
             )
+        needs = content.get("aggregates", {})
+        packs.check_needs(needs, content["features"])
         features = [Feature.from_dict(row.get("name", ""), _without_name(row)) for row in content["features"]]
-        return cls(features, {name: Family.from_dict(name, row) for name, row in content["families"].items()})
+        made = cls(features, {name: Family.from_dict(name, row) for name, row in content["families"].items()})
+        object.__setattr__(made, "_needs", needs)  # as it was saved, so that saving again gives the same bytes
+        return made
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists and dictionaries with every definition and every text, ready for JSON.
+
+        An aggregate of the user's own is code and does not go along: it is named, with where it came from.
 
         Returns
         -------
@@ -172,10 +215,11 @@ class FeatureSet:
         >>> FeatureSet.from_dict(bills.to_dict()) == bills
         True
         """
-        return {
+        content: dict[str, Any] = {
             "features": [feature.to_dict() for feature in self],
             "families": {name: family.to_dict() for name, family in self.families.items()},
         }
+        return {**content, "aggregates": dict(self._needs)} if self._needs else content
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -216,10 +260,19 @@ class FeatureSet:
 
     def __add__(self, other: FeatureSet | Feature | Iterable[Feature]) -> FeatureSet:
         """Features of both; a name may come once only."""
-        if isinstance(other, Feature):
-            other = [other]
-        declared = {**other._declared, **self._declared} if isinstance(other, FeatureSet) else self._declared
-        return FeatureSet([*self, *other], declared)
+        if not isinstance(other, FeatureSet):
+            other = FeatureSet([other] if isinstance(other, Feature) else other, {})
+        came = {**other._packs, **self._packs}
+        twice = [name for name in other.names if name in self and name in came]
+        if twice:
+            one, two = (packed.get(twice[0], "another set") for packed in (self._packs, other._packs))
+            raise FeatureError(
+                f"feature {', '.join(twice)} comes twice.",
+                code="F203",
+                found=f"from {one} and from {two}",
+                hint="drop it from one: FeatureSet.from_pack(…).drop(…).",
+            )
+        return FeatureSet([*self, *other], {**other._declared, **self._declared})._with_packs(came)
 
     def drop(self, *patterns: str) -> FeatureSet:
         """Return all features but those whose name fits a pattern such as ``"contact_*"``.
@@ -238,7 +291,8 @@ class FeatureSet:
             F207 when a pattern fits no feature.
         """
         gone = self._matching(patterns)
-        return FeatureSet([feature for feature in self if feature.name not in gone], self._declared)
+        rest = FeatureSet([feature for feature in self if feature.name not in gone], self._declared)
+        return rest._with_packs(self._packs)
 
     def select(self, *patterns: str) -> FeatureSet:
         """Return the features whose name fits a pattern, in their own order.
@@ -257,7 +311,13 @@ class FeatureSet:
             F207 when a pattern fits no feature.
         """
         kept = self._matching(patterns)
-        return FeatureSet([feature for feature in self if feature.name in kept], self._declared)
+        part = FeatureSet([feature for feature in self if feature.name in kept], self._declared)
+        return part._with_packs(self._packs)
+
+    def _with_packs(self, words: Mapping[str, str]) -> FeatureSet:
+        """The same set, knowing which of its features come from a pack; it is new and seen by nobody else."""
+        object.__setattr__(self, "_packs", {name: text for name, text in words.items() if name in self})
+        return self
 
     def _matching(self, patterns: Iterable[str]) -> set[str]:
         found: set[str] = set()
@@ -275,7 +335,7 @@ class FeatureSet:
 
     def compute(
         self,
-        ledger: Ledger,
+        ledger: Ledger | LedgerStore,
         obs: pd.DataFrame,
         *,
         context: Context | None = None,
@@ -285,11 +345,13 @@ class FeatureSet:
 
         Parameters
         ----------
-        ledger : Ledger
+        ledger : Ledger or LedgerStore
+            A store is streamed bucket by bucket.
         obs : DataFrame
             As `Outcome.observations` gives it.
         context : Context, optional
-            Reductions over other customers, made beforehand; from the ledger itself when left out.
+            Sums over groups of customers, made of the whole book beforehand with `Context.of`; made of ``ledger``
+            itself when left out.
         progress : callable, optional
             Called with the finished share, 0 to 1.
 
@@ -298,7 +360,11 @@ class FeatureSet:
         DataFrame of float32 (categories as ``category``), one column a feature, index of ``obs``
         """
         from earlywarn.features.build import compute
+        from earlywarn.features.stored import compute_stored
+        from earlywarn.tables.store import LedgerStore
 
+        if isinstance(ledger, LedgerStore):
+            return compute_stored(self, ledger, obs, context=context, progress=progress)
         return compute(self, ledger, obs, context=context, progress=progress)
 
     def to_markdown(self) -> str:
@@ -312,6 +378,10 @@ class FeatureSet:
 
 
 def _canonical(content: Mapping[str, Any]) -> bytes:
+    """Content as bytes to hash; where an aggregate came from is left out."""
+    needs = content.get("aggregates", {})
+    plain = {name: {key: need[key] for key in ("parameters", "code")} for name, need in needs.items()}
+    content = {**content, "aggregates": plain} if needs else content
     return json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from earlywarn.errors import FeatureError, suggest
-from earlywarn.features.expression import Literal, Node, Operation, parse_condition
+from earlywarn.features.expression import CALENDAR, Literal, Node, Operation, parse_condition
 
 __all__ = ["Codes", "Column", "evaluate", "evaluate_scalar"]
 
@@ -52,7 +52,7 @@ def evaluate(node: Node, lookup: Callable[[Node], Column]) -> Column:
     ----------
     node : Node
     lookup : callable
-        Gives the array of a `Name`, `Field` or `Aggregate`.
+        Gives the array of a `Name`, `Field`, `Aggregate`, or of a calendar function of a date column.
 
     Returns
     -------
@@ -67,7 +67,7 @@ def evaluate(node: Node, lookup: Callable[[Node], Column]) -> Column:
         raise FeatureError(f"the text {node.value!r} is used as a number.", code="F215", hint="compare it with ==.")
     if isinstance(node, Literal):
         return np.asarray(float(node.value))
-    if not isinstance(node, Operation):
+    if not isinstance(node, Operation) or node.name in CALENDAR:
         return lookup(node)
     if node.name in ("==", "!=") and any(
         isinstance(side, Literal) and isinstance(side.value, str) for side in node.operands
@@ -76,6 +76,9 @@ def evaluate(node: Node, lookup: Callable[[Node], Column]) -> Column:
     operands = [evaluate(operand, lookup) for operand in node.operands]
     if node.name == "isnull" and isinstance(operands[0], Codes):
         return operands[0].missing().astype(np.float64)
+    if node.name in ("==", "!=") and isinstance(operands[0], Codes) and isinstance(operands[1], Codes):
+        same = _same_text(operands[0], operands[1])
+        return same if node.name == "==" else 1.0 - same
     numbers = [_numeric(node.name, operand) for operand in operands]
     with np.errstate(all="ignore"):
         result = np.asarray(_OPERATIONS[node.name](*numbers), dtype=np.float64)
@@ -105,6 +108,13 @@ def _compare_text(node: Operation, lookup: Callable[[Node], Column]) -> Values:
         )
     same = column.equals(str(word.value))  # type: ignore[union-attr]
     return same if node.name == "==" else 1.0 - same
+
+
+def _same_text(one: Codes, other: Codes) -> Values:
+    """1 where two texts are the same, NaN where one is missing."""
+    place = {label: code for code, label in enumerate(one.labels)}
+    codes = np.array([place.get(label, -2) for label in other.labels] + [-1], dtype=np.int64)[other.codes]
+    return np.where(one.missing() | other.missing(), np.nan, (one.codes == codes).astype(np.float64))
 
 
 def _divide(a: Values, b: Values) -> Values:

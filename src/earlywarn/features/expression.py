@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any, NoReturn
 
 from earlywarn.errors import FeatureError, suggest
-from earlywarn.features.aggregates import AGGREGATES, SCALARS, user_aggregates
+from earlywarn.features.aggregates import AGGREGATES, GROUP_ONLY, SCALARS, WINDOW_WORDS, user_parameters
 
 __all__ = ["Aggregate", "Expression", "Selection", "parse", "parse_condition"]
 
@@ -27,7 +27,8 @@ PARAMETERS: Mapping[str, Mapping[str, float | None]] = {
     "drift": {"scale": None, "alpha": 0.3},
 }
 ENTITIES = ("customer", "account", "contract", "region", "segment", "campaign", "portfolio")
-WINDOW_WORDS = ("days", "until", "skip", "last", "where", "of", "leave_out")
+#: Functions of a date column inside an aggregate: 0 for Monday … 6, and 1 … 31.
+CALENDAR = ("weekday", "monthday")
 
 
 @dataclass(frozen=True)
@@ -164,12 +165,12 @@ def parse(text: str) -> Expression:
     earlywarn.errors.FeatureError: FeatureError[F212]: there is no function 'medain' in "medain(payments.amount)".
     Hint: did you mean 'median'?
     """
-    return _parse(text, user_aggregates())
+    return _parse(text, user_parameters())
 
 
 @lru_cache(maxsize=4096)
-def _parse(text: str, added: tuple[str, ...]) -> Expression:
-    return _Reader(text, frozenset(AGGREGATES) | frozenset(added)).expression()
+def _parse(text: str, added: tuple[tuple[str, tuple[tuple[str, int | float], ...]], ...]) -> Expression:
+    return _Reader(text, {name: dict(parameters) for name, parameters in added}).expression()
 
 
 def parse_condition(text: str) -> Expression:
@@ -193,9 +194,10 @@ def parse_condition(text: str) -> Expression:
 class _Reader:
     """Walks Python's own tree once and refuses all that is not on the list."""
 
-    def __init__(self, text: Any, aggregates: frozenset[str]) -> None:
+    def __init__(self, text: Any, own: Mapping[str, Mapping[str, int | float]]) -> None:
         self.text = text
-        self.known_aggregates = aggregates
+        self.own = own  # the user's aggregates with their parameters
+        self.known_aggregates = {*AGGREGATES, *GROUP_ONLY, *own}
         self.aggregates: list[Aggregate] = []
         self.fields: list[Field] = []
         self.names: list[str] = []
@@ -246,11 +248,11 @@ class _Reader:
         self.refuse("F214", f"holds something the language does not have ({type(tree).__name__})")
 
     def column(self, owner: str, column: str, table: str | None) -> Node:
-        if table is not None:
+        if table is not None and owner != "invoice":
             if owner != table:
                 self.refuse("F214", f"mixes {owner} into an aggregate of {table}", "one aggregate reads one table.")
             return Name(column)
-        if owner != "invoice":
+        if table is None and owner != "invoice":
             self.refuse(
                 "F214",
                 f"reads {owner}.{column} outside an aggregate",
@@ -284,7 +286,14 @@ class _Reader:
             wanted = _ARITY.get(name)
             if (wanted is not None and len(tree.args) != wanted) or not tree.args:
                 self.refuse("F213", f"calls {name} with {len(tree.args)} arguments", f"it takes {wanted or 'some'}.")
-            return Operation(name, tuple(self.node(argument, table) for argument in tree.args))
+            operands = tuple(self.node(argument, table) for argument in tree.args)
+            if name in CALENDAR and (table is None or not isinstance(operands[0], Name)):
+                self.refuse(
+                    "F213",
+                    f"asks {name} of something else than a date column",
+                    f"share({name}(payments.paid_on) == 1).",
+                )
+            return Operation(name, operands)
         if name != "ahead" and name not in self.known_aggregates:
             known = [*SCALARS, *self.known_aggregates, "ahead"]
             raise FeatureError(
@@ -306,11 +315,21 @@ class _Reader:
         self.refuse("F213", "gives ahead something else than one aggregate", "ahead(sum(obligations.amount), days=30).")
 
     def aggregate(self, name: str, tree: ast.Call, ahead_days: float | None = None) -> Node:
-        allowed = {**dict.fromkeys(WINDOW_WORDS), **PARAMETERS.get(name, {})}
+        allowed = {**dict.fromkeys(WINDOW_WORDS), **PARAMETERS.get(name, {}), **self.own.get(name, {})}
         words = self.keywords(tree, allowed)
         if len(tree.args) != 1:
             self.refuse("F213", f"calls {name} with {len(tree.args)} arguments", f"{name}(table.column, days=90).")
         table, argument = self.subject(name, tree.args[0])
+        parameters = self.own_parameters(name, words) if name in self.own else self.parameters(name, words)
+        looks_ahead = ahead_days is not None or (name == "days_until" and argument is None)
+        selection = self.selection(table, words, ahead_days, looks_ahead)
+        if name in GROUP_ONLY and selection.of == "customer":
+            self.refuse("F213", f"asks {name} of a customer alone", f"{name}({table}.…, days=365, of=region).")
+        result = Aggregate(name, argument, selection, parameters)
+        self.aggregates.append(result)
+        return result
+
+    def parameters(self, name: str, words: dict[str, ast.expr]) -> tuple[tuple[str, float], ...]:
         parameters = tuple(
             (key, self.number(key, words[key]) if key in words else self.default(name, key, default))
             for key, default in PARAMETERS.get(name, {}).items()
@@ -319,11 +338,17 @@ class _Reader:
             low, high, edge = _RANGES[key]
             if not (low < value <= high or (edge and value == low)):
                 self.refuse("F213", f"gives {name} {key}={value:g}", f"for example {key}={_EXAMPLES[key]}.")
-        looks_ahead = ahead_days is not None or (name == "days_until" and argument is None)
-        selection = self.selection(table, words, ahead_days, looks_ahead)
-        result = Aggregate(name, argument, selection, parameters)
-        self.aggregates.append(result)
-        return result
+        return parameters
+
+    def own_parameters(self, name: str, words: dict[str, ast.expr]) -> tuple[tuple[str, float], ...]:
+        """Numbers for an aggregate of the user's own: of any sign, whole where the default is."""
+        found = []
+        for key, default in self.own[name].items():
+            value = self.number(key, words[key], signed=True) if key in words else float(default)
+            if isinstance(default, int) and value != int(value):
+                self.refuse("F213", f"gives {name} {key}={value:g}", f"a whole number, such as {key}={default}.")
+            found.append((key, value))
+        return tuple(found)
 
     def default(self, name: str, key: str, value: float | None) -> float:
         if value is None:
@@ -339,7 +364,7 @@ class _Reader:
         owners = {
             leaf.value.id
             for leaf in ast.walk(tree)
-            if isinstance(leaf, ast.Attribute) and isinstance(leaf.value, ast.Name)
+            if isinstance(leaf, ast.Attribute) and isinstance(leaf.value, ast.Name) and leaf.value.id != "invoice"
         }
         if len(owners) != 1:
             self.refuse("F214", f"reads {len(owners)} tables in one aggregate", "one aggregate reads one table.")
@@ -385,14 +410,14 @@ class _Reader:
             ahead=looks_ahead,
         )
 
-    def number(self, key: str, tree: ast.expr) -> float:
+    def number(self, key: str, tree: ast.expr, *, signed: bool = False) -> float:
         sign = 1.0
         if isinstance(tree, ast.UnaryOp) and isinstance(tree.op, ast.USub):
             sign, tree = -1.0, tree.operand
         if not (isinstance(tree, ast.Constant) and type(tree.value) in (int, float)):
             self.refuse("F213", f"gives {key}= something else than a number")
         value = sign * self.finite(tree.value)  # type: ignore[arg-type]
-        if value < 0:
+        if value < 0 and not signed:
             self.refuse("F213", f"gives {key}= a negative number")
         return value
 
@@ -423,7 +448,7 @@ _BINARY: dict[type, str] = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: 
 _COMPARE: dict[type, str] = {
     ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=",
 }  # fmt: skip
-_ARITY = {"where": 3, "log": 1, "exp": 1, "sqrt": 1, "abs": 1, "clip": 3, "isnull": 1}
+_ARITY = {"where": 3, "log": 1, "exp": 1, "sqrt": 1, "abs": 1, "clip": 3, "isnull": 1, "weekday": 1, "monthday": 1}
 _EXAMPLES = {"q": "0.9", "scale": "7", "alpha": "0.3"}
 #: What a parameter may be: above the first and up to the second, the first itself where the third says so.
 _RANGES = {"q": (0.0, 1.0, True), "alpha": (0.0, 1.0, False), "scale": (0.0, math.inf, False)}

@@ -6,7 +6,7 @@ One of the three places that decide what lies before ``as_of``. Windows are half
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -17,7 +17,7 @@ from earlywarn.dates import FOREVER, US_PER_DAY, visible
 from earlywarn.features.expression import DEFAULT_DAYS, Selection
 from earlywarn.tables.facts import Facts
 
-__all__ = ["Chosen", "Timeline", "choose"]
+__all__ = ["Chosen", "Timeline", "choose", "edges"]
 
 Rows = npt.NDArray[np.int64]
 #: Pairs of (observation, fact) looked at in one go; bounds the memory to about 200 MB.
@@ -59,14 +59,24 @@ class Timeline:
     Parameters
     ----------
     facts : Facts
+
+    Attributes
+    ----------
+    facts : Facts
+        Sorted; the very ones handed over when they were.
+    begins : ndarray of int64, shape (n_owners + 1,)
+        Where the facts of each owner code begin.
+    odd : ndarray of int32, shape (n_facts + 1,), or empty
+        Number of facts before each place that were replaced later, or became known before the one before them.
+        Between two places with the same number, what is known at a moment is a slice. Empty when all are 0.
     """
 
     def __init__(self, facts: Facts) -> None:
-        keys = (facts.row, facts.known_at, facts.happened_at, facts.owner)
-        self.facts = facts.take(np.lexsort(keys))
-        self._moments = np.unique(self.facts.happened_at)
-        rank = np.searchsorted(self._moments, self.facts.happened_at)
-        self._key = self.facts.owner * (len(self._moments) + 1) + rank
+        order = _order(facts)
+        self.facts = facts if order is None else facts.take(order)
+        owners = int(self.facts.owner[-1]) + 1 if len(facts) else 0
+        self.begins = np.searchsorted(self.facts.owner, np.arange(owners + 1)).astype(np.int64)
+        self.odd = _odd(self.facts)
 
     def position(self, owner: Rows, moment: Rows) -> Rows:
         """First place of each owner's facts that happened at or after a moment.
@@ -79,8 +89,48 @@ class Timeline:
         -------
         ndarray of int64, shape (n,)
         """
-        rank = np.searchsorted(self._moments, moment, side="left")
-        return np.searchsorted(self._key, owner * (len(self._moments) + 1) + rank, side="left")
+        last = len(self.begins) - 1
+        low, high = self.begins[np.clip(owner, 0, last)], self.begins[np.clip(owner + 1, 0, last)]
+        happened = self.facts.happened_at
+        while (open_ := low < high).any():
+            middle = np.where(open_, (low + high) // 2, 0)
+            later = happened[middle] >= moment
+            high = np.where(open_ & later, middle, high)
+            low = np.where(open_ & ~later, middle + 1, low)
+        return low
+
+
+def _order(facts: Facts) -> Rows | None:
+    """Order by (owner, happened_at, known_at, row); None when the facts stand in it, as they nearly always do."""
+    columns = (facts.owner, facts.happened_at, facts.known_at, facts.row)
+    if _rises(columns):
+        return None
+    by_owner = np.argsort(facts.owner, kind="stable")
+    return by_owner if _rises([part[by_owner] for part in columns]) else np.lexsort(columns[::-1])
+
+
+def _rises(columns: Sequence[Rows]) -> bool:
+    """Whether rows never fall in the lexicographic order of columns."""
+    if len(columns[0]) < 2:
+        return True
+    tied = np.ones(len(columns[0]) - 1, dtype=bool)
+    for column in columns:
+        if (tied & (column[1:] < column[:-1])).any():
+            return False
+        tied &= column[1:] == column[:-1]
+        if not tied.any():
+            return True
+    return True
+
+
+def _odd(facts: Facts) -> npt.NDArray[np.int32]:
+    marks = facts.known_until != FOREVER
+    marks[1:] |= (facts.known_at[1:] < facts.known_at[:-1]) & (facts.owner[1:] == facts.owner[:-1])
+    if not marks.any():
+        return np.empty(0, dtype=np.int32)
+    before = np.zeros(len(marks) + 1, dtype=np.int32)
+    np.cumsum(marks, out=before[1:])
+    return before
 
 
 def in_force(facts: Facts, key: str) -> Facts:
@@ -113,18 +163,21 @@ def in_force(facts: Facts, key: str) -> Facts:
     return replace(facts, known_until=until)
 
 
-def bounds(timeline: Timeline, selection: Selection, owner: Rows, as_of: Rows) -> tuple[Rows, Rows]:
-    """Half-open range of places per observation whose facts happened inside the window."""
+def edges(selection: Selection, as_of: Rows, *, lasting: bool) -> tuple[Rows, Rows]:
+    """Half-open window of each observation on ``happened_at``, in microseconds."""
     days = selection.days
-    if days is None and not timeline.facts.lasting and not selection.ahead:
+    if days is None and not lasting and not selection.ahead:
         days = DEFAULT_DAYS
     span = None if days is None else round(days * US_PER_DAY)
     edge = np.full(len(as_of), FOREVER if selection.ahead else -FOREVER)
     if selection.ahead:
-        start, stop = as_of, edge if span is None else as_of + span
-    else:
-        start = edge if span is None else as_of - span
-        stop = as_of - round(selection.until * US_PER_DAY)
+        return as_of, edge if span is None else as_of + span
+    return edge if span is None else as_of - span, as_of - round(selection.until * US_PER_DAY)
+
+
+def bounds(timeline: Timeline, selection: Selection, owner: Rows, as_of: Rows) -> tuple[Rows, Rows]:
+    """Half-open range of places per observation whose facts happened inside the window."""
+    start, stop = edges(selection, as_of, lasting=timeline.facts.lasting)
     low, high = timeline.position(owner, start), timeline.position(owner, stop)
     nobody = owner < 0
     return np.where(nobody, 0, low), np.where(nobody, 0, np.maximum(low, high))

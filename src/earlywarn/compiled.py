@@ -1,0 +1,150 @@
+"""Compiled loops: one signature each, cached on disk for the user, run over ranges by threads of our own.
+
+Kernels are plain functions ``kernel(start, stop, *arrays)`` that release the interpreter's lock. numba's own
+threads are not used: they do not survive being asked from several threads, nor a fork.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from earlywarn.extras import require
+
+__all__ = ["cache_folder", "compiled", "in_ranges", "threads"]
+
+log = logging.getLogger("earlywarn")
+#: Fewer steps of a loop than this, about a millisecond, are not worth a thread.
+STEPS_PER_THREAD = 500_000
+_PROCESS = os.getpid()
+_LOCK = threading.RLock()
+
+
+@cache
+def cache_folder() -> Path | None:
+    """Where compiled code is kept: ``EARLYWARN_CACHE``, else the user's cache folder; None when not writable.
+
+    Returns
+    -------
+    Path or None
+    """
+    named = os.environ.get("EARLYWARN_CACHE")
+    folder = (
+        Path(named) if named else Path(require("platformdirs", to="find the cache folder").user_cache_dir("earlywarn"))
+    )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        log.warning(
+            "the cache folder %s cannot be written (%s): loops are compiled anew in every process. "
+            "Name another one in EARLYWARN_CACHE.",
+            folder,
+            error,
+        )
+        return None
+
+
+@contextmanager
+def _cached_in(folder: Path, numba: Any) -> Iterator[None]:
+    """Let numba keep what it compiles here in our folder, and leave its setting as it was."""
+    with _LOCK:
+        before = numba.config.CACHE_DIR
+        numba.config.CACHE_DIR = str(folder)
+        try:
+            yield
+        finally:
+            numba.config.CACHE_DIR = before
+
+
+def compiled(signature: str, **options: Any) -> Callable[[Callable[..., Any]], Any]:
+    """Compile a function for one signature when its module is imported, from the cache when it is there.
+
+    Parameters
+    ----------
+    signature : str
+        numba's words for the types, such as ``"void(int64, int64, float64[::1], float64[::1])"``.
+    **options
+        Further options of ``numba.njit``.
+
+    Returns
+    -------
+    callable
+        Decorator.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> @compiled("void(int64, int64, float64[::1], float64[::1])")
+    ... def double(start, stop, values, out):
+    ...     for i in range(start, stop):
+    ...         out[i] = 2.0 * values[i]
+    >>> out = np.zeros(3)
+    >>> in_ranges(double, 3, np.array([1.0, 2.0, 3.0]), out)
+    >>> out
+    array([2., 4., 6.])
+    """
+    numba = require("numba", to="run compiled loops")
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        folder = cache_folder()
+        start = perf_counter()
+        if folder is None or not Path(function.__code__.co_filename).is_file():
+            kernel = numba.njit(signature, nogil=True, **options)(function)
+        else:
+            with _cached_in(folder, numba):
+                kernel = numba.njit(signature, nogil=True, cache=True, **options)(function)
+        seconds = perf_counter() - start
+        if seconds > 0.2:
+            log.info(
+                "compiled %s in %.1f s%s", function.__name__, seconds, "" if folder is None else ", once per machine"
+            )
+        return kernel
+
+    return decorate
+
+
+def threads() -> int:
+    """How many threads a call may use: one in a forked child, else the processors this process may run on."""
+    if os.getpid() != _PROCESS:
+        return 1
+    named = os.environ.get("EARLYWARN_THREADS")
+    if named and named.isdigit() and int(named) > 0:
+        return int(named)
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
+
+
+def in_ranges(kernel: Callable[..., Any], count: int, *arrays: Any, steps: float | None = None) -> None:
+    """Call ``kernel(start, stop, *arrays)`` over ranges that together make ``0 … count``.
+
+    Parameters
+    ----------
+    kernel : callable
+        Writes to its own part of the output arrays only.
+    count : int
+    *arrays
+        Handed on as they are.
+    steps : float, optional
+        How many steps the loop takes in all, to tell whether threads pay; 20 for each of ``count`` if not said.
+    """
+    asked = 20.0 * count if steps is None else steps
+    parts = min(threads(), int(asked // STEPS_PER_THREAD), count)
+    if parts <= 1:
+        kernel(0, count, *arrays)
+        return
+    edges = [count * part // (4 * parts) for part in range(4 * parts + 1)]  # small parts even out the load
+    with ThreadPoolExecutor(parts) as pool:
+        for done in [pool.submit(kernel, a, b, *arrays) for a, b in pairwise(edges)]:
+            done.result()

@@ -1,0 +1,362 @@
+"""The compiled engine: windows as slices of sorted facts, every aggregate of a stream from the same bounds.
+
+Where what is known at a moment is no slice (facts replaced, or known out of order), and where a value depends
+on the observation too, the pairs are chosen as in the plain engine and the same loops run over them.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from earlywarn.compiled import in_ranges
+from earlywarn.dates import US_PER_DAY
+from earlywarn.features import kernels, plain
+from earlywarn.features.aggregates import Segments
+from earlywarn.features.evaluate import Codes, Column
+from earlywarn.features.expression import Aggregate, Node, Selection
+from earlywarn.features.reader import Reader
+from earlywarn.features.windows import Chosen, Timeline, edges
+
+__all__ = ["OwnFacts"]
+
+Rows = npt.NDArray[np.int64]
+Values = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+#: Values that are not missing, when they happened, how many stand before each fact (None: all), labels of text.
+_Values = tuple[Values, Rows, Rows | None, tuple[str, ...] | None]
+#: Rows of `kernels.moments`, and the part of the work that each needs.
+MOMENTS: Mapping[str, tuple[int, int]] = {
+    "sum": (0, 1), "mean": (1, 1), "share": (1, 1), "std": (2, 3), "min": (3, 4), "max": (4, 4), "days_until": (3, 4),
+}  # fmt: skip
+WEIGHTED = {"slope": kernels.SLOPE, "ewma": kernels.EWMA, "drift": kernels.DRIFT}
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Values behind each other, and the slice of them that each observation sees."""
+
+    values: Values
+    happened: Rows
+    low: Rows
+    high: Rows
+    as_of: Rows
+
+    def __len__(self) -> int:
+        return len(self.low)
+
+    @property
+    def steps(self) -> float:
+        """About how many steps a loop over all windows takes."""
+        return float((self.high - self.low).sum()) + 10.0 * len(self.low)
+
+
+@dataclass(frozen=True)
+class _Stream:
+    """Facts that fulfil a condition: their places in the timeline, and how many stand before each place."""
+
+    rows: slice | Rows
+    before: Rows | None
+
+    def place(self, at: Rows) -> Rows:
+        return at if self.before is None else self.before[at]
+
+    def fact(self, place: Rows) -> Rows:
+        return place if isinstance(self.rows, slice) else self.rows[place]
+
+
+class OwnFacts:
+    """Aggregates over the facts of each observation's own entity, for one table.
+
+    Parameters
+    ----------
+    timeline : Timeline
+    reader : Reader
+    owner, as_of : ndarray of int64, shape (n,)
+        Of the observations, in any order.
+    """
+
+    def __init__(self, timeline: Timeline, reader: Reader, owner: Rows, as_of: Rows) -> None:
+        self.timeline, self.reader = timeline, reader
+        self.order = np.lexsort((as_of, owner))  # an entity's facts are then still at hand for its next observation
+        known = len(timeline.begins) - 1
+        self.owner = np.where(owner < known, owner, -1)[self.order]
+        self.as_of = as_of[self.order]
+        self._bounds: dict[tuple[Any, ...], tuple[Rows, Rows, Rows]] = {}
+        self._streams: dict[Node | None, _Stream] = {}
+        self._values: dict[tuple[Node | None, Node | None], _Values] = {}
+
+    def aggregates(self, selection: Selection, group: Iterable[Aggregate]) -> dict[Aggregate, Column]:
+        """Aggregates of one selection, in the order in which the observations were handed over.
+
+        Parameters
+        ----------
+        selection : Selection
+        group : iterable of Aggregate
+
+        Returns
+        -------
+        dict of Aggregate to ndarray of float64, shape (n,), or Codes
+        """
+        group = list(group)
+        every = np.arange(len(self.as_of))
+        found: dict[Aggregate, Any] = {one: _unknown(one, len(every)) for one in group}
+        pairs = self.reader.needs_pairs(selection.where)
+        by_slice = [] if pairs else [one for one in group if not self.needs_pairs(one)]
+        by_pair = [one for one in group if one not in by_slice]
+        if by_slice:
+            low, high, dirty = self.slices(selection)
+            found |= self.from_slices(selection, by_slice, low, high)
+            if len(dirty):
+                self.from_pairs(selection, by_slice, dirty, found)
+        if by_pair:
+            self.from_pairs(selection, by_pair, every, found)
+        return {one: self.finished(one, values) for one, values in found.items()}
+
+    def needs_pairs(self, aggregate: Aggregate) -> bool:
+        """Whether an aggregate must look at its values fact by fact for each observation."""
+        if _positional(aggregate):
+            return False
+        return aggregate.function == "days_until" or self.reader.needs_pairs(aggregate.argument)
+
+    # -- slices ------------------------------------------------------------------------------------------
+
+    def slices(self, selection: Selection) -> tuple[Rows, Rows, Rows]:
+        """(low, high) in the stream of the condition, and the observations that no slice serves."""
+        key = (selection.days, selection.until, selection.ahead)
+        if key not in self._bounds:
+            facts, count = self.timeline.facts, len(self.as_of)
+            since, until = edges(selection, self.as_of, lasting=facts.lasting)
+            low, high, no_slice = np.empty(count, np.int64), np.empty(count, np.int64), np.empty(count, np.uint8)
+            in_ranges(
+                kernels.bounds, count, self.owner, self.as_of, since, until, self.timeline.begins,
+                _writable(facts.happened_at), _writable(facts.known_at), self.timeline.odd, low, high, no_slice,
+            )  # fmt: skip
+            dirty = np.flatnonzero(no_slice)
+            high[dirty] = low[dirty]
+            self._bounds[key] = low, high, dirty
+        low, high, dirty = self._bounds[key]
+        stream = self.stream(selection.where)
+        low, high = stream.place(low), stream.place(high)
+        if selection.skip:
+            high = np.maximum(low, high - selection.skip)
+        if selection.last is not None:
+            low = np.maximum(low, high - selection.last)
+        return low, high, dirty
+
+    def stream(self, where: Node | None) -> _Stream:
+        """Facts that fulfil a condition."""
+        if where not in self._streams:
+            if where is None:
+                self._streams[None] = _Stream(slice(None), None)
+            else:
+                holds = np.asarray(self.reader.at_facts(where, slice(None)) == 1.0)
+                self._streams[where] = _Stream(np.flatnonzero(holds), _before(holds))
+        return self._streams[where]
+
+    def values(self, where: Node | None, argument: Node | None) -> _Values:
+        """Values of the facts of a stream that are not missing, when they happened, how many stand before each."""
+        key = where, argument
+        if key not in self._values:
+            rows = self.stream(where).rows
+            happened = _writable(self.timeline.facts.happened_at[rows])
+            if argument is None:
+                self._values[key] = np.ones(0), happened, None, None
+            else:
+                cells = self.reader.at_facts(argument, rows)
+                labels = cells.labels if isinstance(cells, Codes) else None
+                values = _numbers(cells)
+                given = ~np.isnan(values)
+                if given.all():
+                    self._values[key] = _writable(values), happened, None, labels
+                else:
+                    self._values[key] = values[given], happened[given], _before(given), labels
+        return self._values[key]
+
+    def from_slices(self, selection: Selection, group: list[Aggregate], low: Rows, high: Rows) -> dict[Aggregate, Any]:
+        """Numbers of each aggregate; of a positional one the place of its fact, -1 for none."""
+        found: dict[Aggregate, Any] = {}
+        by_argument: dict[Node | None, list[Aggregate]] = defaultdict(list)
+        for one in group:
+            if _positional(one):
+                found[one] = self.places(one, selection, low, high)
+            else:
+                by_argument[one.argument].append(one)
+        for argument, members in by_argument.items():
+            values, happened, before, labels = self.values(selection.where, argument)
+            for one in members:
+                plain.refuse_text(self.reader, one.function, labels)
+            a, b = (low, high) if before is None else (before[low], before[high])
+            found |= reduced(members, Windows(values, happened, a, b, self.as_of))
+        return found
+
+    def places(self, aggregate: Aggregate, selection: Selection, low: Rows, high: Rows) -> Rows:
+        """Place of the first or last fact of each slice."""
+        some = high > low
+        place = np.full(len(low), -1, dtype=np.int64)
+        place[some] = self.stream(selection.where).fact(low[some] if _is_first(aggregate) else high[some] - 1)
+        return place
+
+    # -- pairs -------------------------------------------------------------------------------------------
+
+    def from_pairs(
+        self, selection: Selection, group: list[Aggregate], which: Rows, found: dict[Aggregate, Any]
+    ) -> None:
+        """Fill in aggregates of the given observations from the pairs chosen one by one."""
+        numbers = self.order[which]  # invoice.* is read under the number that an observation was handed over with
+        owner, as_of = self.owner[which], self.as_of[which]
+        for chosen in plain.pairs_of(self.timeline, self.reader, selection, owner, as_of, numbers):
+            part = which[chosen.first : chosen.stop]
+            for one in group:
+                if _positional(one):
+                    found[one][part] = _chosen_places(one, chosen)
+                else:
+                    seen, labels = plain.seen_by(self.reader, one, chosen, as_of, numbers, keep_missing=False)
+                    plain.refuse_text(self.reader, one.function, labels)
+                    found[one][part] = reduced([one], _behind_each_other(one, seen, as_of[chosen.first : chosen.stop]))[
+                        one
+                    ]
+
+    # -- results -----------------------------------------------------------------------------------------
+
+    def finished(self, aggregate: Aggregate, values: Any) -> Column:
+        """Values in the order of the observations; the facts of a positional aggregate read at their places."""
+        result: Column = self.read_at(aggregate, values) if _positional(aggregate) else values
+        if isinstance(result, Codes):
+            codes = np.empty_like(result.codes)
+            codes[self.order] = result.codes
+            return Codes(codes, result.labels)
+        back = np.empty(len(result))
+        back[self.order] = result
+        return back
+
+    def read_at(self, aggregate: Aggregate, place: Rows) -> Column:
+        """What an aggregate reads of one fact per observation."""
+        some = np.flatnonzero(place >= 0)
+        fact, as_of = place[some], self.as_of[some]
+        if aggregate.argument is None:
+            days = (as_of - self.timeline.facts.happened_at[fact]) / US_PER_DAY
+            cells: Column = -days if aggregate.function == "days_until" else days
+        else:
+            cells = self.reader.at_pairs(aggregate.argument, fact, as_of, self.order[some])
+        if isinstance(cells, Codes):
+            plain.refuse_text(self.reader, aggregate.function, cells.labels)
+            codes = np.full(len(place), -1, dtype=np.int64)
+            codes[some] = cells.codes
+            return Codes(codes, cells.labels)
+        result = np.full(len(place), np.nan)
+        result[some] = cells
+        return result
+
+
+def reduced(members: list[Aggregate], windows: Windows) -> dict[Aggregate, Values]:
+    """Aggregates of one argument over the same windows.
+
+    Parameters
+    ----------
+    members : list of Aggregate
+        No positional ones.
+    windows : Windows, n
+
+    Returns
+    -------
+    dict of Aggregate to ndarray of float64, shape (n,)
+    """
+    found: dict[Aggregate, Values] = {}
+    low, high, count = windows.low, windows.high, len(windows)
+    work = 0
+    for one in members:
+        work |= MOMENTS.get(one.function, (0, 0))[1]
+    moments = np.empty((5, count if work else 0))
+    if work:
+        in_ranges(kernels.moments, count, work, windows.values, low, high, moments, steps=windows.steps)
+    for one in members:
+        if one.function in MOMENTS:
+            found[one] = moments[MOMENTS[one.function][0]]
+        elif one.function == "count":
+            found[one] = (high - low).astype(np.float64)
+        else:
+            found[one] = _by_slice(one, windows)
+    return found
+
+
+def _by_slice(aggregate: Aggregate, windows: Windows) -> Values:
+    """One aggregate that looks at each slice by itself."""
+    function, words = aggregate.function, dict(aggregate.parameters)
+    low, high, count = windows.low, windows.high, len(windows)
+    out = np.empty(count)
+    if function in ("median", "quantile", "mad"):
+        what = kernels.MAD if function == "mad" else kernels.QUANTILE
+        in_ranges(
+            kernels.ordered, count, what, words.get("q", 0.5), windows.values, low, high, out, steps=8 * windows.steps
+        )
+    elif function == "distinct":
+        in_ranges(kernels.distinct, count, windows.values, low, high, out, steps=20 * windows.steps)
+    elif function in WEIGHTED:
+        alpha, scale = words.get("alpha", 0.0), words.get("scale", 0.0)
+        in_ranges(
+            kernels.weighted, count, WEIGHTED[function], alpha, scale, windows.values, windows.happened, low, high, out,
+            steps=8 * windows.steps,
+        )  # fmt: skip
+    else:
+        from earlywarn.features.own import run_own
+
+        out = run_own(function, windows.values, windows.happened, windows.as_of, low, high, words)
+    return out
+
+
+def _behind_each_other(aggregate: Aggregate, seen: Segments, as_of: Rows) -> Windows:
+    """Values that were chosen pair by pair, as windows that do not overlap."""
+    if aggregate.function == "days_until":
+        seen = seen.replace(-seen.days).keep(seen.days <= 0)
+    assert seen.happened is not None
+    high = np.cumsum(seen.lengths)
+    return Windows(_writable(seen.values), _writable(seen.happened), high - seen.lengths, high, as_of)
+
+
+def _chosen_places(aggregate: Aggregate, chosen: Chosen) -> Rows:
+    """Fact of the first or last pair of each observation; -1 for none."""
+    lengths = np.bincount(chosen.observation, minlength=chosen.count)
+    ends = np.cumsum(lengths)
+    some = lengths > 0
+    place = np.full(chosen.count, -1, dtype=np.int64)
+    place[some] = chosen.fact[(ends - lengths if _is_first(aggregate) else ends - 1)[some]]
+    return place
+
+
+def _positional(aggregate: Aggregate) -> bool:
+    """Whether one fact says it all: the first, the last, or the nearest ahead."""
+    return aggregate.function in plain.POSITIONAL or (aggregate.function == "days_until" and aggregate.argument is None)
+
+
+def _is_first(aggregate: Aggregate) -> bool:
+    return aggregate.function in ("first", "days_until")
+
+
+def _unknown(aggregate: Aggregate, count: int) -> npt.NDArray[Any]:
+    """What is not computed yet: places of -1, or missing numbers."""
+    return np.full(count, -1, dtype=np.int64) if _positional(aggregate) else np.full(count, np.nan)
+
+
+def _numbers(values: Column) -> Values:
+    """Values as numbers; text as its codes."""
+    if isinstance(values, Codes):
+        return np.where(values.codes < 0, np.nan, values.codes.astype(np.float64))
+    return values
+
+
+def _before(marks: Mask) -> Rows:
+    """How many marks stand before each place, and after the last."""
+    before = np.zeros(len(marks) + 1, dtype=np.int64)
+    np.cumsum(marks, out=before[1:])
+    return before
+
+
+def _writable(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The array as compiled loops take it; a copy only where it is read-only or not of one piece."""
+    return np.require(values, requirements=["C", "W"])

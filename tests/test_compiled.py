@@ -1,0 +1,334 @@
+"""The compiled engine equals the plain one, whatever the facts, the threads or the cache."""
+
+from __future__ import annotations
+
+import math
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from earlywarn import compiled
+from earlywarn.cli.warmup import kernel_modules
+from earlywarn.dates import NAT, US_PER_DAY
+from earlywarn.features import plain
+from earlywarn.features.engine import OwnFacts, Windows, reduced
+from earlywarn.features.evaluate import Codes
+from earlywarn.features.expression import Aggregate, parse
+from earlywarn.features.reader import Reader
+from earlywarn.features.windows import Timeline
+from earlywarn.tables.checks import Text
+from earlywarn.tables.facts import Facts
+from strategies import NEVER
+
+LEAP = (pd.Timestamp("2024-02-27") - pd.Timestamp("1970-01-01")).days
+ARGUMENTS = ("visits.pages", "visits.pages * 2 - visits.cost", "visits.cost", "visits.rated")
+CONDITIONS = (
+    "",
+    "where=kind == 'app'",
+    "where=pages > 1",
+    "where=rated > 0",
+    "where=opened < 20",
+    "where=pages > invoice.amount",
+)
+FUNCTIONS = (
+    "sum({})", "mean({})", "std({})", "min({})", "max({})", "median({})", "quantile({}, q=.2)", "mad({})", "first({})",
+    "last({})", "ewma({}, alpha=.4)", "slope({})", "drift({}, scale=3)", "distinct({})", "count({})",
+)  # fmt: skip
+FIXED = (
+    "count(visits{})", "days_since(visits{})", "ahead(count(visits{}), days=9)", "last(visits.kind{})",
+    "distinct(visits.kind{})", "first(visits.opened{})", "days_since(visits.opened{})", "max(visits.opened{})",
+    "share(visits.kind == 'app'{})", "share(weekday(visits.opened) == 3{})", "mean(monthday(visits.opened){})",
+    "last(visits.rated{})", "min((weekday(visits.opened) - invoice.due_weekday) % 7{})", "days_until(visits{})",
+    "days_until(visits.opened{})", "share(visits.kind == invoice.kind{})",
+)  # fmt: skip
+HUGE = st.sampled_from([0.0, 1.0, -1.0, 0.1, 1e12, -1e12, 1e12 + 0.25, 1e-9, math.nan])
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> tuple[Facts, np.ndarray, np.ndarray]:
+    """Facts of a few owners with ties, gaps, later versions and cells, and observations on their very moments."""
+    count = draw(st.integers(0, 24))
+
+    def whole(low: int, high: int, size: int = count) -> np.ndarray:
+        return np.array(draw(st.lists(st.integers(low, high), min_size=size, max_size=size)), dtype=np.int64)
+
+    numbers = st.one_of(HUGE, st.integers(-5, 5).map(float))
+    value = np.array(draw(st.lists(numbers, min_size=count, max_size=count)), dtype=np.float64)
+    day = LEAP + whole(0, 12)
+    late = np.where(whole(0, 9) == 9, whole(0, 8), 0) if draw(st.booleans()) else np.zeros(count, np.int64)
+    known = (day + late) * US_PER_DAY + draw(st.sampled_from([0, US_PER_DAY - 1]))
+    replaced = draw(st.booleans()) & (whole(0, 6) == 6)
+    opened = np.where(whole(0, 5) == 0, NAT, (day - whole(-3, 9)) * US_PER_DAY + 7)
+    facts = Facts(
+        name="visits",
+        kinds={"pages": "number", "cost": "money", "kind": "text", "opened": "date", "rated": "number"},
+        columns={
+            "pages": value,
+            "cost": whole(-(10**14), 10**14),
+            "kind": Text(whole(-1, 2), ("app", "shop", "web")),
+            "opened": opened,
+            "rated": whole(0, 3).astype(np.float64),
+        },
+        happened_at=day * US_PER_DAY + draw(st.sampled_from([0, 1, 3_600_000_000])),
+        known_at=known,
+        known_until=np.where(replaced, known + 2 * US_PER_DAY, NEVER),
+        owner=whole(-1, 2),
+        row=np.arange(count),
+        cell_known={"rated": known + whole(0, 4) * US_PER_DAY},
+    )
+    size = draw(st.integers(0, 6))
+    as_of = (LEAP + whole(-1, 15, size)) * US_PER_DAY + draw(st.sampled_from([0, 0, US_PER_DAY - 1]))
+    return facts, whole(-1, 4, size), as_of
+
+
+@st.composite
+def aggregates(draw: st.DrawFn) -> Aggregate:
+    words = [draw(st.sampled_from(CONDITIONS))]
+    words += draw(st.sampled_from([[], ["days=7"], ["days=3", "until=1"], ["days=0.5"], ["days=1000"]]))
+    words += draw(st.sampled_from([[], ["skip=1"], ["last=2"], ["skip=1", "last=3"]]))
+    text = draw(
+        st.one_of(st.sampled_from(FIXED), st.builds(_argued, st.sampled_from(FUNCTIONS), st.sampled_from(ARGUMENTS)))
+    )
+    ahead = text.startswith("ahead")
+    kept = [word for word in words if word and not (ahead and word.startswith(("days", "until")))]
+    return parse(text.replace("{}", "".join(f", {word}" for word in kept))).aggregates[0]
+
+
+def _argued(function: str, argument: str) -> str:
+    head, _, tail = function.partition("{}")
+    return head + argument + tail[:-1] + "{})"
+
+
+def field(count: int) -> Any:
+    """``invoice.*`` of some observations."""
+    kind = Codes(np.arange(count) % 3 - 1, ("app", "web"))
+    return {"amount": np.arange(count) * 1.0, "due_weekday": np.arange(count) % 7 * 1.0, "kind": kind}.__getitem__
+
+
+def both(facts: Facts, owner: np.ndarray, as_of: np.ndarray, asked: list[Aggregate]) -> list[tuple[Any, Any]]:
+    """Each aggregate by the compiled and by the plain engine."""
+    timeline = Timeline(facts)
+    reader = Reader(timeline.facts, 2, field(len(as_of)))
+    engine = OwnFacts(timeline, reader, owner, as_of)
+    return [
+        (
+            engine.aggregates(one.selection, [one])[one],
+            plain.over_own_facts(timeline, reader, one.selection, [one], owner, as_of)[one],
+        )
+        for one in asked
+    ]
+
+
+def agree(one: Aggregate, found: Any, wanted: Any, scale: float) -> None:
+    """Equal to 1e-9 relative; where terms cancel, to 1e-14 of the largest of them."""
+    if isinstance(found, Codes) and not isinstance(wanted, Codes):
+        assert len(found.codes) == len(wanted) == 0
+        return
+    if isinstance(found, Codes):
+        assert found.labels == wanted.labels
+        assert found.codes.tolist() == wanted.codes.tolist(), one
+        return
+    np.testing.assert_allclose(found, wanted, rtol=1e-9, atol=1e-14 * scale, equal_nan=True, err_msg=str(one))
+
+
+def engines_agree(example: tuple[Facts, np.ndarray, np.ndarray], asked: list[Aggregate]) -> None:
+    facts, owner, as_of = example
+    scale = 3 * max(
+        1.0, np.nanmax(np.abs(facts.columns["pages"]), initial=0.0), np.abs(facts.columns["cost"]).max(initial=0)
+    )
+    for one, (found, wanted) in zip(asked, both(facts, owner, as_of, asked), strict=True):
+        agree(one, found, wanted, scale)
+
+
+@given(example=tables(), asked=st.lists(aggregates(), min_size=1, max_size=6))
+@settings(max_examples=150, deadline=None)
+def test_the_compiled_engine_equals_the_plain_one(example: Any, asked: list[Aggregate]) -> None:
+    engines_agree(example, asked)
+
+
+@pytest.mark.slow
+@given(example=tables(), asked=st.lists(aggregates(), min_size=4, max_size=8))
+@settings(max_examples=1_200, deadline=None)
+def test_the_compiled_engine_equals_the_plain_one_at_length(example: Any, asked: list[Aggregate]) -> None:
+    engines_agree(example, asked)
+
+
+# -- digits --------------------------------------------------------------------------------------------------
+
+
+def windows_of(values: list[float], low: list[int], high: list[int]) -> Windows:
+    days = np.arange(len(values)) * US_PER_DAY
+    return Windows(np.array(values), days, np.array(low), np.array(high), np.full(len(low), days.max(initial=0) + 1))
+
+
+def exact(text: str, windows: Windows) -> np.ndarray:
+    (one,) = parse(text).aggregates
+    return reduced([one], windows)[one]
+
+
+@given(
+    values=st.lists(
+        st.one_of(st.integers(-(10**16), 10**16).map(lambda cents: cents / 100), HUGE.filter(lambda x: x == x)),
+        min_size=1,
+        max_size=60,
+    )
+)
+@settings(max_examples=200, deadline=None)
+def test_sums_and_means_keep_their_digits_whatever_cancels(values: list[float]) -> None:
+    """Against exact fractions: 1e-9 of the result even where the terms are a million times larger."""
+    true = sum(map(Fraction, values), Fraction(0))
+    windows = windows_of(values, [0], [len(values)])
+    size = sum(abs(Fraction(value)) for value in values)
+    room = max(1e-9 * abs(true), float(size) * 1e-29)  # below 29 digits of the terms nothing can be told
+    assert abs(Fraction(exact("sum(visits.pages)", windows)[0]) - true) <= room
+    assert abs(Fraction(exact("mean(visits.pages)", windows)[0]) * len(values) - true) <= 2 * room
+
+
+def test_a_long_history_of_large_amounts_loses_no_cents() -> None:
+    """A million amounts of a billion and some cents, and a window of three cents at the end."""
+    rng = np.random.default_rng(5)
+    cents = 10**11 + rng.integers(0, 100, 1_000_000)
+    values = np.concatenate([cents / 100, -cents / 100, [0.01, 0.01, 0.01]])
+    count = len(values)
+    windows = Windows(
+        values, np.arange(count), np.array([0, count - 3]), np.array([count, count]), np.array([count] * 2)
+    )
+    found = exact("sum(visits.pages)", windows)
+    assert found.tolist() == pytest.approx([0.03, 0.03], rel=1e-9)
+    assert exact("std(visits.pages)", windows)[1] == pytest.approx(0.0, abs=1e-12)
+
+
+@given(offset=st.sampled_from([0.0, 1e6, 1e12]), values=st.lists(st.integers(-1000, 1000), min_size=2, max_size=40))
+@settings(max_examples=100, deadline=None)
+def test_spread_and_slope_around_a_large_level(offset: float, values: list[int]) -> None:
+    shifted = [offset + value / 64 for value in values]
+    windows = windows_of(shifted, [0], [len(values)])
+    mean = sum(map(Fraction, shifted)) / len(values)
+    squares = sum((Fraction(x) - mean) ** 2 for x in shifted)
+    assert exact("std(visits.pages)", windows)[0] == pytest.approx(math.sqrt(squares / (len(values) - 1)), rel=1e-9)
+    middle = Fraction(len(values) - 1, 2)
+    product = sum((day - middle) * (Fraction(x) - mean) for day, x in enumerate(shifted))
+    wanted = float(product / sum((day - middle) ** 2 for day in range(len(values))))
+    assert exact("slope(visits.pages)", windows)[0] == pytest.approx(wanted, rel=1e-9, abs=1e-12)
+
+
+# -- threads, processes, caches --------------------------------------------------------------------------------
+
+
+def a_year_of_visits(owners: int = 60) -> tuple[Facts, np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(3)
+    day = np.tile(LEAP + np.arange(120), owners) * US_PER_DAY
+    count = len(day)
+    facts = Facts(
+        name="visits", kinds={"pages": "number", "cost": "money"},
+        columns={"pages": rng.gamma(2, 3, count), "cost": rng.integers(-500, 500, count)},
+        happened_at=day, known_at=day + 2 * US_PER_DAY - 1, known_until=np.full(count, NEVER),
+        owner=np.repeat(np.arange(owners), 120), row=np.arange(count), cell_known={},
+    )  # fmt: skip
+    as_of = (LEAP + rng.integers(0, 140, 40 * owners)) * US_PER_DAY
+    return facts, rng.integers(-1, owners, 40 * owners), as_of
+
+
+ALL = [parse(function.format("visits.pages").replace(")", ", days=30)")).aggregates[0] for function in FUNCTIONS]
+
+
+def computed(example: tuple[Facts, np.ndarray, np.ndarray]) -> list[list[float]]:
+    facts, owner, as_of = example
+    timeline = Timeline(facts)
+    engine = OwnFacts(timeline, Reader(timeline.facts, 2, field(len(as_of))), owner, as_of)
+    return [engine.aggregates(one.selection, [one])[one].tolist() for one in ALL]
+
+
+def test_eight_threads_at_once_give_what_one_gives(monkeypatch: pytest.MonkeyPatch) -> None:
+    example = a_year_of_visits()
+    monkeypatch.setattr(compiled, "STEPS_PER_THREAD", 200)
+    monkeypatch.setenv("EARLYWARN_THREADS", "1")
+    alone = repr(computed(example))
+    monkeypatch.setenv("EARLYWARN_THREADS", "3")
+    with ThreadPoolExecutor(8) as pool:
+        assert {repr(result) for result in pool.map(computed, [example] * 16)} == {alone}
+
+
+def test_an_observation_gives_the_same_alone_and_among_others_in_any_order() -> None:
+    facts, owner, as_of = a_year_of_visits()
+    whole = computed((facts, owner, as_of))
+    order = np.random.default_rng(1).permutation(len(owner))
+    turned = computed((facts, owner[order], as_of[order]))
+    mine = facts.owner == owner[7]
+    alone = computed((facts.take(mine), owner[7:8], as_of[7:8]))
+    for one, other, single in zip(whole, turned, alone, strict=True):
+        assert repr(np.array(one)[order].tolist()) == repr(other)
+        assert repr(one[7]) == repr(single[0])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
+def test_a_forked_child_computes_on_one_thread() -> None:
+    script = (
+        "import os, sys, warnings; warnings.simplefilter('ignore')\n"
+        "sys.path[:0] = %r\n"
+        "import test_compiled as here; from earlywarn import compiled\n"
+        "wanted = repr(here.computed(here.a_year_of_visits()))\n"
+        "child = os.fork()\n"
+        "if child == 0:\n"
+        "    same = repr(here.computed(here.a_year_of_visits())) == wanted\n"
+        "    os._exit(0 if same and compiled.threads() == 1 else 1)\n"
+        "sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script % sys.path], timeout=300, check=False)
+    assert done.returncode == 0
+
+
+@pytest.mark.slow
+def test_without_a_writable_cache_folder_it_runs_uncached_with_one_notice(tmp_path: Path) -> None:
+    """A file stands where the folder should be, so that even root cannot write there."""
+    blocked = tmp_path / "cache"
+    blocked.write_text("")
+    script = (
+        "import logging, sys; sys.path[:0] = %r; logging.basicConfig(level=logging.WARNING)\n"
+        "import test_compiled as here; print(len(repr(here.computed(here.a_year_of_visits(3)))) > 1000)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script % sys.path], env={**os.environ, "EARLYWARN_CACHE": str(blocked)},
+        capture_output=True, text=True, timeout=300, check=True,
+    )  # fmt: skip
+    assert done.stdout.strip() == "True"
+    assert done.stderr.count("cannot be written") == 1
+
+
+@pytest.mark.slow
+def test_everything_compiles_within_the_bar_and_is_then_read_from_the_cache(tmp_path: Path) -> None:
+    def seconds() -> tuple[float, int]:
+        script = (
+            "import sys; sys.path[:0] = %r; import numba; from earlywarn.cli.warmup import warm_up\n"
+            "print(sum(seconds for _, seconds in warm_up()))"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", script % sys.path], env={**os.environ, "EARLYWARN_CACHE": str(tmp_path)},
+            capture_output=True, text=True, timeout=300, check=True,
+        )  # fmt: skip
+        return float(done.stdout), sum(1 for _ in tmp_path.rglob("*.nbc"))
+
+    first, kept = seconds()
+    again, still = seconds()
+    assert kept > 0
+    assert still == kept
+    assert again < first / 2
+    print(f"compiled in {first:.1f} s (bar: 15 s), read from the cache in {again:.1f} s")
+
+
+def test_compiled_loops_stand_in_modules_that_warmup_finds() -> None:
+    source = Path(compiled.__file__).parent
+    using = {path for path in source.rglob("*.py") if "\n@compiled(" in path.read_text(encoding="utf-8")}
+    named = {".".join(["earlywarn", *path.relative_to(source).with_suffix("").parts]) for path in using}
+    assert named == set(kernel_modules())
+    assert len(named) >= 1
