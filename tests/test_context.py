@@ -10,6 +10,7 @@ import pytest
 
 from earlywarn.errors import FeatureError
 from earlywarn.features.build import compute
+from earlywarn.features.context import Context
 from earlywarn.features.definition import Feature
 from earlywarn.tables.ledger import Ledger
 
@@ -127,6 +128,78 @@ def test_a_published_figure_is_that_of_the_region_or_of_the_closest_above_it_tha
     assert math.isnan(value(text, books, "c", "2026-04-01"))
 
 
+def figures(*rows: tuple[Any, ...]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=["region", "published_on", "metric", "value", "parent"])
+
+
+def test_each_metric_is_that_of_the_closest_region_that_has_it() -> None:
+    published = figures(
+        ("BE21", "2025-12-01", "unemployment", 6.0, None),
+        ("BE21", "2025-12-01", "income", 20.0, None),
+        ("BE211", "2025-12-01", "unemployment", 9.0, None),
+        ("BE2", "2025-12-01", "gdp", 100.0, None),
+    )
+    books = ledger(customers=customers(("a", "BE211", "2025-01-01", None)), regions=published)
+    for metric, wanted in (("unemployment", 9), ("income", 20), ("gdp", 100)):
+        text = f"last(regions.value, where=metric == '{metric}')"
+        assert value(text, books, "a", "2026-02-01") == wanted, metric
+    assert value("count(regions)", books, "a", "2026-02-01") == 1, "without a condition any figure of a region will do"
+
+
+def test_a_stated_parent_leads_to_a_figure_from_when_it_is_known() -> None:
+    published = figures(("Flanders", "2025-12-01", "u", 5.0, None), ("Ghent", "2026-03-01", "i", 1.0, "Flanders"))
+    books = ledger(customers=customers(("a", "Ghent", "2025-01-01", None)), regions=published)
+    text = "last(regions.value, where=metric == 'u')"
+    assert math.isnan(value(text, books, "a", "2026-03-01"))
+    assert value(text, books, "a", "2026-03-02") == 5
+
+
+def contracts(*rows: tuple[Any, ...]) -> dict[str, pd.DataFrame]:
+    columns = ["contract_id", "account_id", "starts_on", "campaign", "valid_from", "known_at"]
+    accounts = pd.DataFrame({"account_id": ["A", "B", "C"], "customer_id": ["a", "b", "c"]})
+    return {"accounts": accounts, "contracts": pd.DataFrame(rows, columns=columns)}
+
+
+def test_the_campaign_is_that_of_the_newest_contract_that_had_started() -> None:
+    books = ledger(
+        **contracts(
+            ("1", "A", "2025-01-01", "spring", "2025-01-01", None),
+            ("2", "B", "2025-02-01", "spring", "2025-02-01", None),
+            ("3", "B", "2026-01-10", "winter", "2026-01-10", None),
+            ("4", "C", "2025-03-01", "winter", "2025-03-01", None),
+            ("5", "C", "2026-05-01", None, "2026-05-01", None),
+        )
+    )
+    total = "sum(invoices.amount, of=campaign)"
+    assert value(total, books, "a", "2026-02-01") == 30, "the bill of b came before its winter contract"
+    assert value(total, books, "b", "2026-02-01") == 40
+    assert value(total, books, "c", "2026-05-01") == 40
+    assert math.isnan(value(total, books, "c", "2026-05-02")), "its newest contract is of no campaign"
+
+
+def test_a_campaign_that_is_corrected_later_counts_from_then() -> None:
+    books = ledger(
+        **contracts(
+            ("1", "A", "2025-01-01", "spring", "2025-01-01", "2025-01-02"),
+            ("2", "B", "2025-02-01", "winter", "2025-02-01", "2025-02-02"),
+            ("2", "B", "2025-02-01", "spring", "2025-02-01", "2026-03-01"),
+        )
+    )
+    total = "sum(invoices.amount, of=campaign)"
+    assert [value(total, books, "a", day) for day in ("2026-03-01", "2026-03-02")] == [10, 30]
+    left_out = total.replace("campaign", "campaign, leave_out=customer")
+    assert [value(left_out, books, "b", day) for day in ("2026-03-01", "2026-03-02")] == [0, 10]
+
+
+def test_a_customer_whom_the_context_does_not_know_takes_nothing_out_of_it() -> None:
+    feature = Feature("f", "sum(invoices.amount, of=portfolio, leave_out=customer)")
+    book = ledger()
+    context = Context.of(book, [feature], as_of="2026-01-07")
+    obs = pd.DataFrame({"customer_id": ["c", "a"], "as_of": pd.to_datetime(["2026-02-01"] * 2)})
+    found = compute([feature], book, obs, context=context)["f"].tolist()
+    assert found == [30, 20], "the bill of c became known after the context was made"
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -134,7 +207,8 @@ def test_a_published_figure_is_that_of_the_region_or_of_the_closest_above_it_tha
         "last(invoices.amount, of=portfolio)",
         "sum(invoices.amount, of=region, last=3)",
         "sum(invoices.amount, of=region, skip=1)",
-        "count(invoices, of=campaign)",
+        "count(invoices, of=contract)",
+        "count(invoices, of=account)",
         "count(invoices, of=region, days=.5)",
         "mean(invoices.due_on, of=portfolio)",
         "count(invoices, of=portfolio, where=due_on > 0)",

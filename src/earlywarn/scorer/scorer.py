@@ -21,7 +21,7 @@ from earlywarn.dates import moment
 from earlywarn.errors import BundleError, DataError, FeatureError, suggest
 from earlywarn.features.catalogue import FeatureSet
 from earlywarn.features.context import Context
-from earlywarn.outcomes import Outcome
+from earlywarn.outcomes import Outcome, cycle_accounts
 from earlywarn.reasons.codes import families_of
 from earlywarn.reasons.families import family_sums
 from earlywarn.risk.model import RiskModel
@@ -31,8 +31,8 @@ from earlywarn.tables.ledger import Ledger
 
 __all__ = ["PLAN_COLUMNS", "SCORE_COLUMNS", "Scorer"]
 
-#: Columns of the scores and their dtypes. Intervals (p_low, p_high), p_shock, and the projected bill's amount_low
-#: and amount_high come with later versions; until then they are missing in every row.
+#: Columns of the scores and their dtypes. amount_low and amount_high bound the projected bill of the stage
+#: "cycle". The interval of p_late and p_shock come with later versions; until then they are missing in every row.
 SCORE_COLUMNS = {
     "obligation_id": "text",
     "stage": "text",
@@ -57,7 +57,7 @@ SCORE_COLUMNS = {
 }
 #: Log-odds below which a reason is too small to be told beside a larger one.
 TELLING = 0.1
-_NOT_YET = ("amount_low", "amount_high", "p_low", "p_high", "p_shock")
+_NOT_YET = ("p_low", "p_high", "p_shock")
 _FILES = ("features.json", "policy_features.json", "outcome.json", "policy.toml", "booster.ubj", "model.json")
 
 
@@ -124,20 +124,22 @@ class Scorer:
 
     # -- scores ------------------------------------------------------------------------------------------
 
-    def context(self, ledger: Ledger, as_of: Any = None) -> Context:
-        """What crosses customers, to be handed to several calls of `score` on parts of one ledger.
+    def context(self, ledger: Any, as_of: Any = None, *, progress: Callable[[float], None] | None = None) -> Context:
+        """What crosses customers, reduced first: made of the whole book, it serves buckets and single customers.
 
         Parameters
         ----------
-        ledger : Ledger
+        ledger : Ledger, LedgerStore, or iterable of Ledger
         as_of : date-like, optional
             Only facts known before it take part.
+        progress : callable, optional
+            Called with the share that is done.
 
         Returns
         -------
         Context
         """
-        return Context(ledger if as_of is None else ledger.known_before(as_of))
+        return Context.of(ledger, [*self.features, *self.policy_features], as_of=as_of, progress=progress)
 
     def score(
         self,
@@ -232,9 +234,11 @@ class Scorer:
                 **{name: obs[name] for name in ("obligation_id", "stage", "invoice_id", "customer_id")},
                 **_contract_columns(ledger, obs),
                 "due_on": obs["due_on"],
-                "due_is_estimated": False,
+                "due_is_estimated": obs["due_is_estimated"],
                 "lead_days": obs["lead_days"],
                 "amount": obs["open_amount"],
+                "amount_low": obs["amount_low"],
+                "amount_high": obs["amount_high"],
                 "p_late": p_late,
                 "exposure": _exposure(ledger, obs, at),
                 "band": self.policy.band(p_late),
@@ -265,7 +269,8 @@ class Scorer:
 
     def _lead_notice(self, scores: pd.DataFrame) -> tuple[str, ...]:
         """Say where a lead was scored that the model was not trained on."""
-        leads = scores.loc[scores["status"] == "scored", "lead_days"]
+        known = scores["stage"] != "cycle"  # running periods are trained on at shares of the period
+        leads = scores.loc[known & (scores["status"] == "scored"), "lead_days"]
         strange = sorted(set(leads.tolist()) - set(self.outcome.leads))
         if not strange:
             return ()
@@ -347,7 +352,12 @@ class Scorer:
         ).hexdigest()[:12]
 
     def _files(self) -> dict[str, bytes]:
-        outcome = {"grace_days": self.outcome.grace_days, "lead_days": list(self.outcome.leads)}
+        outcome = {
+            "grace_days": self.outcome.grace_days,
+            "lead_days": list(self.outcome.leads),
+            "stages": list(self.outcome.stages),
+            "cycle_shares": list(self.outcome.cycle_shares),
+        }
         return {
             "features.json": _json(self.features.to_dict()),
             "policy_features.json": _json(self.policy_features.to_dict()),
@@ -385,7 +395,8 @@ class Scorer:
         Raises
         ------
         BundleError
-            B510–B514, B520–B522, and B515 when a file does not hold what it should.
+            B510–B514, B520–B522, B515 when a file does not hold what it should, and B516 when it needs an aggregate
+            of the user's own that is not there, or is another one.
         """
         content = read_bundle(directory)
         strange = sorted(set(content) ^ set(_FILES))
@@ -396,17 +407,24 @@ class Scorer:
             outcome = json.loads(content["outcome.json"])
             return cls(
                 features,
-                Outcome(grace_days=int(outcome["grace_days"]), lead_days=tuple(outcome["lead_days"])),
+                Outcome(
+                    grace_days=int(outcome["grace_days"]),
+                    lead_days=tuple(outcome["lead_days"]),
+                    stages=tuple(outcome["stages"]),
+                    cycle_shares=tuple(outcome["cycle_shares"]),
+                ),
                 RiskModel.from_files({name: content[name] for name in ("booster.ubj", "model.json")}, features),
                 Policy.from_text(content["policy.toml"].decode()),
                 policy_features=FeatureSet.from_dict(json.loads(content["policy_features.json"])),
             )
         except (KeyError, TypeError, ValueError) as error:
+            if isinstance(error, FeatureError) and error.code in ("F242", "F243"):  # an aggregate of the user's own
+                raise BundleError(error.what, code="B516", found=error.found, hint=error.hint) from error
             raise BundleError(
                 "a file of the bundle does not hold what it should.",
                 code="B515",
                 found=str(error).splitlines()[0],
-                hint="save it again with this version; an aggregate of your own must be added before loading.",
+                hint="save it again with this version.",
             ) from error
 
     def __repr__(self) -> str:
@@ -447,13 +465,17 @@ def _moment_notice(ledger: Ledger, at: pd.Timestamp) -> tuple[str, ...]:
 
 
 def _contract_columns(ledger: Ledger, obs: pd.DataFrame) -> dict[str, Any]:
-    """Account and contract of each obligation, from its invoice."""
+    """Account and contract of each obligation, from its invoice, or from the bills before a running period."""
     invoices = ledger.facts("invoices")
     ids = invoices.text("invoice_id").values()
     columns: dict[str, Any] = {}
-    for name in ("account_id", "contract_id"):
+    running = (obs["stage"] == "cycle").to_numpy(dtype=bool)
+    of_cycle = cycle_accounts(ledger, obs["obligation_id"][running])
+    for name, own in zip(("account_id", "contract_id"), of_cycle, strict=True):
         of_invoice = dict(zip(ids, invoices.text(name).values(), strict=True))
-        columns[name] = as_text(np.array([of_invoice.get(label) for label in obs["invoice_id"]], dtype=object))
+        words = np.array([of_invoice.get(label) for label in obs["invoice_id"]], dtype=object)
+        words[running] = own
+        columns[name] = as_text(words)
     return columns
 
 

@@ -1,0 +1,101 @@
+"""The books a context is made from: what of their tables goes into it, and on which terms they count."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from earlywarn.errors import FeatureError
+from earlywarn.features.definition import Feature
+from earlywarn.features.evaluate import Column
+from earlywarn.features.expression import Aggregate, columns_of
+from earlywarn.features.membership import GROUPS, Membership
+from earlywarn.features.reader import Reader
+from earlywarn.features.reduction import Reducer
+from earlywarn.features.windows import in_force
+from earlywarn.tables.ledger import Ledger
+from earlywarn.tables.schema import STREAMS, TABLES
+
+__all__ = ["agree", "of_groups", "reducers_of", "settings_of"]
+
+
+def settings_of(ledger: Ledger) -> dict[str, Any]:
+    """What decides how facts are counted, and must be the same everywhere."""
+    names = ("currency", "timezone", "late_after_days")
+    return {name: getattr(ledger, name) for name in names}
+
+
+def agree(settings: Mapping[str, Any], ledger: Ledger) -> None:
+    """Refuse books that count on other terms.
+
+    Parameters
+    ----------
+    settings : mapping of str to str or int
+        As `settings_of` gives them.
+    ledger : Ledger
+
+    Raises
+    ------
+    FeatureError
+        F224.
+    """
+    for name, value in settings_of(ledger).items():
+        if settings.get(name) != value:
+            raise FeatureError(
+                f"books of different {name} do not go into one context.",
+                code="F224",
+                found=f"{settings.get(name)} and {value}",
+                hint="make a context for each kind of books.",
+            )
+
+
+def of_groups(wanted: Iterable[Feature | Aggregate]) -> Iterator[Aggregate]:
+    """Aggregates over groups of customers among features and aggregates.
+
+    Parameters
+    ----------
+    wanted : iterable of Feature or Aggregate
+
+    Yields
+    ------
+    Aggregate
+    """
+    for one in wanted:
+        for aggregate in one.expression.aggregates if isinstance(one, Feature) else (one,):
+            if aggregate.selection.of in GROUPS:
+                yield aggregate
+
+
+def reducers_of(
+    ledger: Ledger, aggregates: Mapping[str, Aggregate], known_before: int
+) -> Iterator[tuple[str, Reducer]]:
+    """What reduces each aggregate whose table and columns the ledger has.
+
+    Parameters
+    ----------
+    ledger : Ledger
+    aggregates : mapping of str to Aggregate
+    known_before : int, microseconds
+
+    Yields
+    ------
+    tuple of (str, Reducer)
+    """
+    readers: dict[str, Reader] = {}
+    memberships: dict[str, Membership] = {}
+    for key, aggregate in aggregates.items():
+        table, entity = aggregate.selection.table, aggregate.selection.of
+        if table not in ledger.names or (table not in STREAMS and table not in ledger.given):
+            continue
+        if table not in readers:
+            facts = ledger.facts(table)
+            facts = in_force(facts, TABLES[table].key[0]) if facts.lasting else facts
+            readers[table] = Reader(facts, ledger.digits, _no_observation)
+        if entity not in memberships:
+            memberships[entity] = Membership(ledger, entity)
+        if all(name in readers[table].facts.columns for name in columns_of(aggregate)):
+            yield key, Reducer(aggregate, readers[table], memberships[entity], known_before)
+
+
+def _no_observation(column: str) -> Column:
+    raise FeatureError(f"invoice.{column} is read over a group.", code="F223", hint="groups know no observation.")
