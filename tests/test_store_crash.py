@@ -1,0 +1,126 @@
+"""Broken off at any moment and started again, a store is the one that would have been written undisturbed."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from earlywarn.tables import store_bucket, store_write
+from earlywarn.tables.store import LedgerStore
+from test_store import files_of, small
+from test_store_load import news
+
+
+class PowerCut(BaseException):
+    """Not an Exception, so that nothing on the way can mend it."""
+
+
+def breaking(monkeypatch: pytest.MonkeyPatch, at: int) -> Callable[[], int]:
+    """Let the ``at``-th step of writing break off; the steps taken are counted."""
+    steps = 0
+
+    def counted(step: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(*args: Any, **options: Any) -> Any:
+            nonlocal steps
+            steps += 1
+            if steps == at:
+                raise PowerCut
+            return step(*args, **options)
+
+        return wrapped
+
+    for module, name in (
+        (store_bucket, "write_facts"), (store_bucket, "write_arrays"), (store_write, "build_shared"),
+        (store_write, "find_guests"), (store_write, "write_manifest"), (store_write, "_sweep"), (Path, "replace"),
+        (store_write.shutil, "rmtree"),
+    ):  # fmt: skip
+        monkeypatch.setattr(module, name, counted(getattr(module, name)))
+    return lambda: steps
+
+
+def broken_off(monkeypatch: pytest.MonkeyPatch, at: int, work: Callable[[], Any]) -> None:
+    """Do some work that breaks off at a step."""
+    with monkeypatch.context() as patch:
+        breaking(patch, at)
+        with pytest.raises(PowerCut):
+            work()
+
+
+def test_a_store_broken_off_at_any_step_and_written_again_is_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        count = breaking(patch, at=-1)
+        store = small(tmp_path, until="2026-05-01")
+        written = count()
+        store.load(**news("c3"))
+        loaded = count() - written
+    whole = files_of(store.path)
+    shutil.rmtree(store.path)
+    before = small(tmp_path / "before", until="2026-05-01").path
+    rng = random.Random(0)
+    for at in sorted({1, 2, *rng.sample(range(3, written), 2), written - 2, written - 1, written}):
+        broken_off(monkeypatch, at, lambda: small(tmp_path, until="2026-05-01"))
+        small(tmp_path, until="2026-05-01")
+        assert files_of(store.path) == files_of(before)
+        shutil.rmtree(store.path)
+    for at in sorted({2, rng.randrange(3, loaded), loaded - 2, loaded - 1, loaded}):
+        shutil.copytree(before, store.path, dirs_exist_ok=True)
+        broken_off(monkeypatch, at, lambda: LedgerStore(store.path).load(**news("c3")))
+        LedgerStore(store.path).load(**news("c3"))
+        assert files_of(store.path) == whole
+        shutil.rmtree(store.path)
+
+
+CHILD = """
+import os, sys
+folder, at = sys.argv[1], int(sys.argv[2])
+from strategies import random_tables, UNTIL
+from stores import handed, split
+from earlywarn.tables.store import LedgerStore
+first, second = split(random_tables(17, customers=12, invoices=6), 2, 17)
+seen = 0
+def watch(event, args):
+    global seen
+    if event in ("open", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "shutil.rmtree"):
+        if args and folder in str(args[0]):
+            seen += 1
+            if seen == at:
+                os._exit(9)
+sys.addaudithook(watch)
+LedgerStore.write(folder, **handed(first), until=UNTIL, buckets=3)
+middle = seen
+LedgerStore(folder).load(**handed(second))
+print(middle, seen)
+"""
+
+
+def run(folder: Path, at: int) -> subprocess.CompletedProcess[str]:
+    paths = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    return subprocess.run(
+        [sys.executable, "-c", CHILD, str(folder), str(at)],
+        capture_output=True, text=True, timeout=600, env={**os.environ, "PYTHONPATH": paths}, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_process_that_dies_at_ten_random_moments_leaves_what_can_be_finished(tmp_path: Path) -> None:
+    done = run(tmp_path / "whole", 0)
+    assert done.returncode == 0, done.stderr
+    middle, steps = map(int, done.stdout.split())
+    whole = files_of(tmp_path / "whole")
+    rng = random.Random(3)
+    for number, at in enumerate([rng.randint(1, steps) for _ in range(8)] + [middle, steps]):
+        folder = tmp_path / str(number)
+        assert run(folder, at).returncode == 9
+        again = run(folder, 0)
+        assert again.returncode == 0, again.stderr
+        assert files_of(folder) == whole
