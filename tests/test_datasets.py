@@ -15,7 +15,7 @@ from earlywarn.outcomes import Outcome
 from earlywarn.reasons.texts import reason_text
 
 OBSERVED = ["obligation_id", "stage", "invoice_id", "customer_id", "as_of", "due_on", "lead_days", "amount"]
-OBSERVED += ["open_amount", "matures_at"]
+OBSERVED += ["open_amount", "matures_at", "due_is_estimated", "amount_low", "amount_high"]
 MONTHS = ["2005_04", "2005_05", "2005_06", "2005_07", "2005_08", "2005_09"]
 
 

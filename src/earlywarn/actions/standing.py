@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from earlywarn.errors import PolicyError, suggest
+from earlywarn.outcomes import cycle_accounts
 from earlywarn.tables.checks import Text
 from earlywarn.tables.facts import Facts
 from earlywarn.tables.ledger import Ledger
@@ -135,7 +136,10 @@ def standing_of(frame: pd.DataFrame, ledger: Ledger) -> Standing:
     debtor, debtors = pd.factorize(customers[place])
     own = frame.iloc[place]
     invoice_id = _words(own["invoice_id"])
+    stage = _words(own["stage"])
     account_id, contract_id = _of_invoice(ledger, invoice_id)
+    running = stage == "cycle"
+    account_id[running], contract_id[running] = cycle_accounts(ledger, own["obligation_id"][running])
     money = "open_amount" if "open_amount" in own.columns else "amount"
     return Standing(
         debtors=np.asarray(debtors, dtype=object),
@@ -145,7 +149,7 @@ def standing_of(frame: pd.DataFrame, ledger: Ledger) -> Standing:
         invoice_id=invoice_id,
         account_id=account_id,
         contract_id=contract_id,
-        stage=_words(own["stage"]),
+        stage=stage,
         status=_words(own["status"]) if "status" in own.columns else np.full(len(own), None, dtype=object),
         lead_days=_numbers(own, "lead_days"),
         amount=np.nan_to_num(_numbers(own, money), nan=0.0),

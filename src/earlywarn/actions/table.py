@@ -86,7 +86,7 @@ def options_of(
             ("contact_cap", reach.capped),
             ("in_grace", asks & situation.in_grace & ("reminder" not in rules.purposes)),
             ("too_late", (standing.lead_days < action.lead_min_days) | ~in_time),
-            ("too_early", standing.lead_days > action.lead_max_days),
+            ("too_early", (standing.lead_days > action.lead_max_days) | (asks & (standing.stage == "cycle"))),
             ("too_small", (standing.amount <= 0) | (total < action.amount_min)),
             ("too_small", evidence.at_stake < at_stake_min),
             ("low_risk", evidence.needs_p & ~(standing.p_late >= action.p_min)),

@@ -250,6 +250,9 @@ def _observations(invoices: pd.DataFrame) -> pd.DataFrame:
             "amount": invoices["amount"],
             "open_amount": invoices["amount"],
             "matures_at": _MATURES_AT,
+            "due_is_estimated": False,
+            "amount_low": np.nan,
+            "amount_high": np.nan,
         }
     )
     return observations.astype(dict.fromkeys(("as_of", "due_on", "matures_at"), "datetime64[us]"))

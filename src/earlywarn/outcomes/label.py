@@ -164,6 +164,8 @@ class Resolver:
         agreed = self.instalments_agreed.get(debt, [])
         if any(as_of <= known <= self.due_close[i] for known in agreed):
             return "instalments agreed"
+        if books.amount <= 0:
+            return "nothing due"
         return "in dispute" if disputed >= books.amount else None
 
     def _final_version(self, span: range, start: int) -> int:

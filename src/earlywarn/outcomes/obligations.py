@@ -8,37 +8,46 @@ import pandas as pd
 
 from earlywarn.dates import NAT, to_datetime64
 from earlywarn.outcomes.arrangements import apply_arrangements, instalment_versions
+from earlywarn.outcomes.cycles import cycles_of
 from earlywarn.outcomes.versions import Obligations, joined
+from earlywarn.tables.checks import Text
 from earlywarn.tables.events import RETURN_WINDOW_DAYS, plan_numbers
+from earlywarn.tables.facts import Facts
 from earlywarn.tables.ledger import Ledger
 from earlywarn.tables.postings import UNALLOCATED
 from earlywarn.tables.streams import plans_end
 
-__all__ = ["obligations"]
+__all__ = ["collection_days", "obligations"]
 
 Rows = npt.NDArray[np.int64]
+Names = npt.NDArray[np.object_]
 
 
-def obligations(ledger: Ledger) -> Obligations:
+def obligations(ledger: Ledger, *, cycles: bool = False) -> Obligations:
     """All obligations of a ledger in all their versions.
 
     Parameters
     ----------
     ledger : Ledger
+    cycles : bool
+        Name invoices and plans by the running period that they ended, where one did (see `cycles`).
 
     Returns
     -------
     Obligations
     """
-    cached: Obligations | None = getattr(ledger, "_obligations", None)
+    name = "_obligations_of_cycles" if cycles else "_obligations"
+    cached: Obligations | None = getattr(ledger, name, None)
     if cached is None:
-        cached = _build(ledger)
-        ledger._obligations = cached  # type: ignore[attr-defined]  # derived, and the same for every caller
+        cached = _build(ledger, cycles)
+        setattr(ledger, name, cached)  # derived, and the same for every caller
     return cached
 
 
-def _build(ledger: Ledger) -> Obligations:
-    parts = [_invoice_versions(ledger), _plan_versions(ledger), instalment_versions(ledger)]
+def _build(ledger: Ledger, cycles: bool) -> Obligations:
+    plans = _plan_names(ledger, cycles)
+    names = _invoice_names(ledger, plans, cycles)
+    parts = [_invoice_versions(ledger, names), _plan_versions(ledger, plans), instalment_versions(ledger)]
     labels = np.concatenate([part.ids[part.number] for part in parts])
     number, ids = pd.factorize(labels, sort=True)
     merged = {
@@ -49,7 +58,7 @@ def _build(ledger: Ledger) -> Obligations:
     return Obligations(number=number.astype(np.int64), ids=np.asarray(ids, dtype=object), **merged)
 
 
-def _invoice_versions(ledger: Ledger) -> Obligations:
+def _invoice_versions(ledger: Ledger, names: Names) -> Obligations:
     """Invoices, from issue on, with postponements moving the due day and instalments taking over."""
     states = ledger.settlement.states
     n_invoices = len(ledger.debts.invoice_ids)
@@ -57,45 +66,53 @@ def _invoice_versions(ledger: Ledger) -> Obligations:
     debt, due = states.debt[rows], states.due_at[rows]
     known, until = states.known_at[rows], states.known_until[rows]
     open_ = np.where(states.withdrawn[rows], 0, states.open[rows])
-    names = _obligation_names(ledger)
     base = Obligations(
         number=debt, ids=names, debt=debt, plan=np.full(len(rows), -1), owner=states.customer[rows], due_at=due,
         known_at=known, known_until=until, open=open_, amount=states.amount[rows],
-        collected=_collection_days(ledger, "invoices")[debt],
+        collected=collection_days(ledger, "invoices")[debt],
     )  # fmt: skip
     return apply_arrangements(ledger, base)
 
 
-def _obligation_names(ledger: Ledger) -> npt.NDArray[np.object_]:
-    """The id of each invoice's obligation: that of the plan it replaced, else its own."""
+def _invoice_names(ledger: Ledger, plans: Names, cycles: bool) -> Names:
+    """The id of each invoice's obligation: of the plan it replaced, of the period it ended, else its own."""
     names = np.array([f"invoice:{label}" for label in ledger.debts.invoice_ids], dtype=object)
     n_invoices = len(names)
-    plans = _plan_names(ledger)
+    if cycles:
+        running = cycles_of(ledger)
+        ended = np.flatnonzero((running.of_bill >= 0) & ~np.isin(running.of_bill, running.of_plan))
+        names[running.bills.debt[ended]] = running.names(ledger, running.of_bill[ended])
     for plan, invoice in ledger.settlement.replaced.items():
         if invoice != UNALLOCATED:
             names[invoice] = plans[plan - n_invoices]
     return names
 
 
-def _plan_names(ledger: Ledger) -> npt.NDArray[np.object_]:
+def _plan_names(ledger: Ledger, cycles: bool) -> Names:
+    """The id of each planned amount: of the running period whose place it took, else its own."""
     schedule = ledger.facts("schedule")
     days = to_datetime64(schedule.happened_at).astype("M8[D]").astype(str)
     customer = [ledger.customers[code] for code in schedule.owner]
     parts = [schedule.text(name).values() for name in ("account_id", "contract_id", "kind")]
-    return np.array(
+    names = np.array(
         [
             ":".join(["plan", *map(str, key)])
             for key in zip(customer, *[_filled(part) for part in parts], days, strict=True)
         ],
         dtype=object,
     )
+    if cycles:
+        of_plan = cycles_of(ledger).of_plan
+        taken = np.flatnonzero(of_plan >= 0)
+        names[plan_numbers(schedule)[taken]] = cycles_of(ledger).names(ledger, of_plan[taken])
+    return names
 
 
 def _filled(words: npt.NDArray[np.object_]) -> list[str]:
     return ["" if word is None else str(word) for word in words]
 
 
-def _plan_versions(ledger: Ledger) -> Obligations:
+def _plan_versions(ledger: Ledger, names: Names) -> Obligations:
     """Scheduled amounts, from when they are known until an invoice replaces them or they are paid."""
     schedule = ledger.facts("schedule")
     states = ledger.settlement.states
@@ -106,9 +123,9 @@ def _plan_versions(ledger: Ledger) -> Obligations:
     until = np.minimum(schedule.known_until, ends)
     amount = np.asarray(schedule.numbers("amount", NAT), dtype=np.int64)
     planned = Obligations(
-        number=number, ids=_plan_names(ledger), debt=own_debt, plan=np.full(len(number), -1), owner=schedule.owner,
+        number=number, ids=names, debt=own_debt, plan=np.full(len(number), -1), owner=schedule.owner,
         due_at=schedule.happened_at, known_at=schedule.known_at, known_until=until, open=amount, amount=amount,
-        collected=_collection_days(ledger, "schedule"),
+        collected=collection_days(ledger, "schedule"),
     )  # fmt: skip
     rows = np.flatnonzero(states.debt >= n_invoices)
     place = states.debt[rows] - n_invoices
@@ -121,21 +138,39 @@ def _plan_versions(ledger: Ledger) -> Obligations:
     return joined([planned, owed])
 
 
-def _collection_days(ledger: Ledger, table: str) -> Rows:
+def collection_days(ledger: Ledger, table: str) -> Rows:
     """TARGET days in which the collection of each invoice (by number) or plan (by row) may come back.
 
     Read from ``collect_by`` of the row, else of its account as it was known then.
+
+    Parameters
+    ----------
+    ledger : Ledger
+    table : {"invoices", "schedule"}
+
+    Returns
+    -------
+    ndarray of int64; 0 without a collection
     """
-    facts = ledger.facts(table)
-    by_account, by_owner = _collected_by(ledger)
-    stated, accounts = facts.text("collect_by").values(), facts.text("account_id").values()
-    days = np.zeros(len(facts), dtype=np.int64)
-    for row in range(len(facts)):
-        history = (
-            by_account.get(accounts[row], []) if accounts[row] is not None else by_owner.get(int(facts.owner[row]), [])
-        )
-        known = [word for known_at, word in history if known_at <= facts.known_at[row]]
-        days[row] = RETURN_WINDOW_DAYS.get(stated[row] or (known[-1] if known else None) or "", 0)
+    cached: Rows | None = getattr(ledger, f"_collected_{table}", None)
+    if cached is None:
+        cached = _collection_days(ledger, table)
+        setattr(ledger, f"_collected_{table}", cached)  # derived, and the same for every caller
+    return cached
+
+
+def _collection_days(ledger: Ledger, table: str) -> Rows:
+    facts, accounts = ledger.facts(table), ledger.facts("accounts")
+    stated = _days_of(facts.text("collect_by"))
+    of_account = _days_of(accounts.text("collect_by"))
+    own = facts.text("account_id").codes
+    by_account = accounts.text("account_id").codes_in(facts.text("account_id").labels)
+    then = np.where(
+        own >= 0,
+        _as_known(accounts, by_account, of_account, own, facts.known_at),
+        _as_known(accounts, accounts.owner, of_account, facts.owner, facts.known_at),
+    )
+    days = np.where(facts.text("collect_by").codes >= 0, stated, then)
     if table != "invoices":
         return days
     by_number = np.zeros(len(ledger.debts.invoice_ids), dtype=np.int64)
@@ -144,17 +179,20 @@ def _collection_days(ledger: Ledger, table: str) -> Rows:
     return by_number
 
 
-_History = list[tuple[int, str | None]]
+def _days_of(words: Text) -> Rows:
+    """Days of the return window that each word stands for."""
+    days = np.array([*(RETURN_WINDOW_DAYS.get(word, 0) for word in words.labels), 0], dtype=np.int64)
+    return days[words.codes]
 
 
-def _collected_by(ledger: Ledger) -> tuple[dict[str | None, _History], dict[int, _History]]:
-    """(known_at, collect_by) of accounts in the order of knowing, by account and by customer."""
-    accounts = ledger.facts("accounts")
-    words, ids = accounts.text("collect_by").values(), accounts.text("account_id").values()
-    by_account: dict[str | None, _History] = {}
-    by_owner: dict[int, _History] = {}
-    for row in np.lexsort((accounts.happened_at, accounts.known_at)):
-        fact = (int(accounts.known_at[row]), words[row])
-        by_account.setdefault(ids[row], []).append(fact)
-        by_owner.setdefault(int(accounts.owner[row]), []).append(fact)
-    return by_account, by_owner
+def _as_known(accounts: Facts, key: Rows, values: Rows, asked: Rows, at: Rows) -> Rows:
+    """Value of the last row of each asked key that was known at a moment; 0 where there is none."""
+    order = np.lexsort((accounts.happened_at, accounts.known_at, key))
+    moments = np.unique(accounts.known_at)
+    width = len(moments) + 1
+    held = key[order] * width + np.searchsorted(moments, accounts.known_at[order])
+    wanted = asked * width + np.searchsorted(moments, at, "right")  # of this key, known at the moment at the latest
+    place = np.searchsorted(held, wanted, "left") - 1
+    found = np.append(order, -1)[place]
+    same = (place >= 0) & (asked >= 0) & (np.append(key, -1)[found] == asked)
+    return np.where(same, np.append(values, 0)[found], 0)

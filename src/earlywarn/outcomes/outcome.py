@@ -2,45 +2,32 @@
 
 from __future__ import annotations
 
-import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from earlywarn.dates import US_PER_DAY, moment, to_datetime64, visible
-from earlywarn.errors import DataError
-from earlywarn.outcomes.bearing import Disputes, stage_at
+from earlywarn.dates import US_PER_DAY, moment, visible
+from earlywarn.errors import DataError, suggest
+from earlywarn.outcomes.frames import OBSERVATION_COLUMNS, cycle_frame, in_order, obligation_frame
 from earlywarn.outcomes.label import Resolver
 from earlywarn.outcomes.obligations import obligations
-from earlywarn.outcomes.versions import Obligations, maturity
-from earlywarn.tables.facts import as_text, units
+from earlywarn.outcomes.pool import CyclePool
+from earlywarn.outcomes.projection import cycle_pool, projection_of
+from earlywarn.outcomes.running import shocks
+from earlywarn.outcomes.selection import at_leads, at_shares, need, numbered, unknown_notice
+from earlywarn.outcomes.stored import by_debtor, from_buckets, in_all
 from earlywarn.tables.ledger import Ledger
+from earlywarn.tables.store import LedgerStore
 
 __all__ = ["OBSERVATION_COLUMNS", "STAGES", "Outcome"]
 
-log = logging.getLogger("earlywarn")
-Rows = npt.NDArray[np.int64]
-
-#: Stages of an obligation. The stage ``cycle`` (a running billing period) is not observed yet.
+#: Stages of an obligation, in their order.
 STAGES = ("cycle", "scheduled", "issued", "collecting")
-
-
-#: Columns of the frame of observations and their dtypes.
-OBSERVATION_COLUMNS = {
-    "obligation_id": "text",
-    "stage": "text",
-    "invoice_id": "text",
-    "customer_id": "text",
-    "as_of": "datetime64[us]",
-    "due_on": "datetime64[us]",
-    "lead_days": "int64",
-    "amount": "float64",
-    "open_amount": "float64",
-    "matures_at": "datetime64[us]",
-}
+#: The stages in which day and amount are known.
+KNOWN = STAGES[1:]
 
 
 @dataclass(frozen=True)
@@ -53,6 +40,12 @@ class Outcome:
         Days after due that still count as on time.
     lead_days : int or tuple of int
         Days from the observation to the due day.
+    stages : tuple of str
+        What is observed, of `STAGES`. Running periods (``cycle``) only when they are asked for: their amounts and
+        due days are estimates, and bills that end one bear its id (``cycle:…`` instead of ``invoice:…``), so that
+        an obligation keeps the id under which it was first seen.
+    cycle_shares : tuple of float
+        Shares of a running period, above 0 and at most 1, at which it is observed.
 
     Examples
     --------
@@ -83,6 +76,8 @@ class Outcome:
 
     grace_days: int = 3
     lead_days: int | tuple[int, ...] = 7
+    stages: tuple[str, ...] = KNOWN
+    cycle_shares: tuple[float, ...] = (0.5, 0.75, 0.9)
 
     def __post_init__(self) -> None:
         try:
@@ -98,6 +93,28 @@ class Outcome:
             )
         if not isinstance(self.lead_days, int | np.integer):
             object.__setattr__(self, "lead_days", tuple(self.lead_days))
+        self._check_stages()
+
+    def _check_stages(self) -> None:
+        asked = tuple(self.stages)
+        strange = [stage for stage in asked if stage not in STAGES]
+        if strange or not asked:
+            hint = suggest(strange[0], STAGES) if strange else f"name some of {', '.join(STAGES)}."
+            raise DataError(f"Outcome(stages={self.stages!r}) is not possible.", code="D160", hint=hint)
+        shares = tuple(sorted({float(share) for share in self.cycle_shares}))
+        if not shares or not all(0 < share <= 1 for share in shares):
+            raise DataError(
+                f"Outcome(cycle_shares={self.cycle_shares}) is not possible.",
+                code="D160",
+                hint="shares of a period lie above 0 and at most at 1, such as (0.5, 0.75, 0.9).",
+            )
+        object.__setattr__(self, "stages", tuple(stage for stage in STAGES if stage in asked))
+        object.__setattr__(self, "cycle_shares", shares)
+
+    @property
+    def sees_cycles(self) -> bool:
+        """Whether running periods are observed."""
+        return "cycle" in self.stages
 
     @property
     def leads(self) -> tuple[int, ...]:
@@ -105,14 +122,18 @@ class Outcome:
         given = [self.lead_days] if isinstance(self.lead_days, int | np.integer) else list(self.lead_days)
         return tuple(sorted({int(lead) for lead in given}, reverse=True))
 
-    def observations(self, ledger: Ledger, start: Any = None, end: Any = None) -> pd.DataFrame:
-        """One row per obligation and lead, where it was known and open then.
+    def observations(
+        self, ledger: Ledger | LedgerStore, start: Any = None, end: Any = None, *, pool: CyclePool | None = None
+    ) -> pd.DataFrame:
+        """One row per obligation and lead, or share of a running period, where it was known and open then.
 
         Parameters
         ----------
         ledger : Ledger
         start, end : date-like, optional
             First and last ``as_of``, both included. Default: all, up to ``ledger.until``.
+        pool : CyclePool, optional
+            For parts of a biller: what all parts say about projected bills, see `cycle_pool`.
 
         Returns
         -------
@@ -120,24 +141,52 @@ class Outcome:
             The columns of `OBSERVATION_COLUMNS`, sorted by (as_of, customer_id, obligation_id), with a unique
             integer index. ``attrs["notices"]`` says what is not observed and why.
         """
-        versions = obligations(ledger)
+        if isinstance(ledger, LedgerStore):
+            return self._of_store(ledger, lambda part, pool: self.observations(part, start, end, pool=pool), pool)
         low = np.iinfo(np.int64).min + 1 if start is None else moment(start, ledger.timezone)
         high = ledger.until_us if end is None else moment(end, ledger.timezone)
-        parts, unknown = [], 0
-        for lead in self.leads:
-            as_of = versions.due_at - lead * US_PER_DAY
-            inside = (as_of >= low) & (as_of <= high)
-            seen = inside & visible(versions.known_at, versions.known_until, as_of)
-            unknown += len(np.setdiff1d(versions.number[inside], versions.number[seen]))
-            rows = np.flatnonzero(seen & (versions.open > 0))
-            parts.append((rows, as_of[rows]))
-        rows = np.concatenate([rows for rows, _ in parts])
-        as_of = np.concatenate([moments for _, moments in parts])
-        frame = self._frame(ledger, versions.take(rows), as_of)
-        frame.attrs["notices"] = _notices(unknown)
+        parts: list[pd.DataFrame] = []
+        notices: tuple[str, ...] = ()
+        if self.stages != STAGES[:1]:
+            versions, as_of, unknown = at_leads(ledger, self.leads, low, high, cycles=self.sees_cycles)
+            parts.append(self._of_stages(obligation_frame(ledger, versions, as_of, grace_days=self.grace_days)))
+            notices = unknown_notice(unknown)
+        if self.sees_cycles:
+            version, at = at_shares(ledger, self.cycle_shares, low, high)
+            parts.append(cycle_frame(ledger, projection_of(ledger, pool), version, at, grace_days=self.grace_days))
+        frame = in_order(parts)
+        frame.attrs["notices"] = notices
         return frame
 
-    def standing(self, ledger: Ledger, as_of: Any, horizon_days: int = 35, *, disputed: bool = False) -> pd.DataFrame:
+    def _of_store(
+        self, store: LedgerStore, frame_of: Callable[[Ledger, CyclePool | None], pd.DataFrame], pool: CyclePool | None
+    ) -> pd.DataFrame:
+        """The rows of all buckets; what they say about projected bills together is reduced first."""
+        if pool is None and self.sees_cycles:
+            pool = cycle_pool(store.buckets)
+        notices: list[str] = []
+
+        def of_bucket(part: Ledger) -> pd.DataFrame:
+            frame = frame_of(part, pool)
+            notices.extend(frame.attrs.get("notices", ()))
+            return frame
+
+        frame = from_buckets(store, of_bucket)
+        frame.attrs["notices"] = unknown_notice(in_all(notices))
+        return frame
+
+    def _of_stages(self, frame: pd.DataFrame) -> pd.DataFrame:
+        return frame if set(KNOWN) <= set(self.stages) else frame[frame["stage"].isin(self.stages)]
+
+    def standing(
+        self,
+        ledger: Ledger | LedgerStore,
+        as_of: Any,
+        horizon_days: int = 35,
+        *,
+        disputed: bool = False,
+        pool: CyclePool | None = None,
+    ) -> pd.DataFrame:
         """Every obligation open at one moment and due within a horizon, at its true lead.
 
         Parameters
@@ -148,18 +197,33 @@ class Outcome:
             How far ahead due days are looked at; what is overdue already is always there.
         disputed : bool
             Also list what is wholly in dispute; it is never observed for training.
+        pool : CyclePool, optional
+            As in `observations`.
 
         Returns
         -------
         DataFrame, as from `observations`; ``lead_days`` is negative for what is overdue
         """
+        if isinstance(ledger, LedgerStore):
+            asked: dict[str, Any] = {"horizon_days": horizon_days, "disputed": disputed}
+            return self._of_store(ledger, lambda part, pool: self.standing(part, as_of, pool=pool, **asked), pool)
         at = moment(as_of, ledger.timezone)
-        versions = obligations(ledger)
-        seen = visible(versions.known_at, versions.known_until, at) & (versions.open > 0)
-        rows = np.flatnonzero(seen & (versions.due_at < at + (horizon_days + 1) * US_PER_DAY))
-        return self._frame(ledger, versions.take(rows), np.full(len(rows), at), disputed=disputed)
+        last = at + (horizon_days + 1) * US_PER_DAY
+        asked = {"grace_days": self.grace_days, "disputed": disputed}
+        parts = []
+        if self.stages != STAGES[:1]:
+            versions = obligations(ledger, cycles=self.sees_cycles)
+            seen = visible(versions.known_at, versions.known_until, at) & (versions.open > 0)
+            rows = np.flatnonzero(seen & (versions.due_at < last))
+            frame = obligation_frame(ledger, versions.take(rows), np.full(len(rows), at), **asked)
+            parts.append(self._of_stages(frame))
+        if self.sees_cycles:
+            projection = projection_of(ledger, pool)
+            rows = np.flatnonzero(projection.cycles.in_force(at) & (projection.cycles.due * US_PER_DAY < last))
+            parts.append(cycle_frame(ledger, projection, rows, np.full(len(rows), at), **asked))
+        return in_order(parts)
 
-    def label(self, ledger: Ledger, observations: pd.DataFrame) -> pd.Series[Any]:
+    def label(self, ledger: Ledger | LedgerStore, observations: pd.DataFrame) -> pd.Series[Any]:
         """Whether each observed obligation was late: 1, 0, or NA while or where it cannot be said.
 
         Parameters
@@ -174,7 +238,7 @@ class Outcome:
         """
         return self.resolve(ledger, observations)["late"]
 
-    def resolve(self, ledger: Ledger, observations: pd.DataFrame) -> pd.DataFrame:
+    def resolve(self, ledger: Ledger | LedgerStore, observations: pd.DataFrame) -> pd.DataFrame:
         """The label with its ground.
 
         Parameters
@@ -188,58 +252,45 @@ class Outcome:
             late (Int8), reason (text; why NA, else missing), due_on (in force at the end), closes_at, matures_at
             (datetime64), open_at_close (units of currency).
         """
-        lacking = [name for name in ("obligation_id", "as_of") if name not in observations.columns]
-        if lacking:
-            raise DataError(
-                f"the observations lack {' and '.join(lacking)}.",
-                code="D164",
-                hint="hand over the frame that Outcome.observations gave.",
-            )
-        versions = obligations(ledger)
-        place = {label: number for number, label in enumerate(versions.ids)}
-        numbers = np.array([place.get(label, -1) for label in observations["obligation_id"]], dtype=np.int64)
-        if len(numbers) and numbers.min() < 0:
-            strange = observations["obligation_id"].iloc[int(np.argmin(numbers))]
-            raise DataError(
-                f"obligation {strange!r} is not in this ledger.",
-                code="D161",
-                hint="label observations with the ledger they were made from.",
-            )
+        need(observations, "obligation_id", "as_of")
+        if isinstance(ledger, LedgerStore):
+            need(observations, "customer_id")
+            found: pd.DataFrame = by_debtor(ledger, observations, self.resolve)
+            return found
+        versions = obligations(ledger, cycles=self.sees_cycles)
         as_of = observations["as_of"].to_numpy().astype("M8[us]").astype(np.int64)
-        return Resolver(ledger, versions, self.grace_days).resolve(numbers, as_of, observations.index)
-
-    def _frame(self, ledger: Ledger, versions: Obligations, as_of: Rows, *, disputed: bool = False) -> pd.DataFrame:
-        if not disputed:
-            in_dispute = Disputes(ledger).open_at(versions.debt, versions.owner, as_of)
-            rows = np.flatnonzero(in_dispute < versions.open)
-            versions, as_of = versions.take(rows), as_of[rows]
-        matures = maturity(versions.due_at, versions.collected, self.grace_days, ledger.payment_lag_days)
-        ids = versions.ids[versions.number]
-        invoice_ids = np.array([*ledger.debts.invoice_ids, None], dtype=object)
-        n_invoices = len(ledger.debts.invoice_ids)
-        is_invoice = (versions.debt >= 0) & (versions.debt < n_invoices)
-        customers = np.array([*ledger.customers, None], dtype=object)
-        frame = pd.DataFrame(
-            {
-                "obligation_id": as_text(ids),
-                "stage": as_text(stage_at(ledger, versions, as_of)),
-                "invoice_id": as_text(invoice_ids[np.where(is_invoice, versions.debt, n_invoices)]),
-                "customer_id": as_text(customers[versions.owner]),
-                "as_of": to_datetime64(as_of),
-                "due_on": to_datetime64(versions.due_at),
-                "lead_days": (versions.due_at - as_of) // US_PER_DAY,
-                "amount": units(versions.amount, ledger.digits),
-                "open_amount": units(versions.open, ledger.digits),
-                "matures_at": to_datetime64(matures),
-            }
+        numbers, waiting = numbered(
+            ledger, versions, observations["obligation_id"], self.grace_days, cycles=self.sees_cycles
         )
-        return frame.sort_values(["as_of", "customer_id", "obligation_id"], ignore_index=True)
+        resolver = Resolver(ledger, versions, self.grace_days)
+        if not len(waiting):
+            return resolver.resolve(numbers, as_of, observations.index)
+        known = np.flatnonzero(numbers >= 0)
+        found = resolver.resolve(numbers[known], as_of[known], pd.Index(known))
+        every = pd.concat([found, waiting]) if len(found) else waiting
+        return every.sort_index().set_axis(observations.index)
 
+    def shock_label(self, ledger: Ledger | LedgerStore, observations: pd.DataFrame) -> pd.Series[Any]:
+        """Whether the bill of each observed running period was a shock: 1, 0, or NA where it cannot be said.
 
-def _notices(unknown: int) -> tuple[str, ...]:
-    if not unknown:
-        return ()
-    were = "obligation was" if unknown == 1 else "obligations were"
-    note = f"{unknown:,} {were} not known yet, or due on another day, at due minus lead and not observed then."
-    log.info(note)
-    return (note,)
+        A shock is a bill of at least 1.3 times the usual one and 15 units of currency above it. Usual is the median
+        of the customer's bills of the same account, contract and kind over the last twelve months, as known at
+        ``as_of``; of the last three where twelve months hold fewer, and NA where there are fewer than three. The
+        label is known when the bill is. A settlement is an event that is known to come, never a shock. Rows of
+        other stages have their amount already and get NA.
+
+        Parameters
+        ----------
+        ledger : Ledger
+        observations : DataFrame
+            As from `observations`.
+
+        Returns
+        -------
+        Series of Int8, index of ``observations``, named "shock"
+        """
+        need(observations, "obligation_id", "stage", "as_of")
+        if isinstance(ledger, LedgerStore):
+            label: pd.Series[Any] = by_debtor(ledger, observations, self.shock_label)
+            return label
+        return shocks(ledger, observations)

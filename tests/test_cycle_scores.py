@@ -1,0 +1,88 @@
+"""Running periods in the scores and in the plan: scored with their interval, never asked to pay."""
+
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+import pytest
+
+import earlywarn as ew
+from bills import ledger
+from cycles import CYCLES, DAY, bill, month
+from debtors import LATE, features_of
+from earlywarn.actions.gates import obligation_status
+from earlywarn.outcomes import STAGES
+
+
+def test_a_running_period_is_scored_and_never_asked_to_pay():
+    soon = {"issued_on": "2025-05-01", "due_on": "2025-05-04"}  # usual terms are three days
+    rows = [bill(n, due_on=month(n + 1) + 3 * DAY) for n in range(3)] + [bill(3, **soon)]
+    rows += [{**row, "customer_id": "d", "invoice_id": row["invoice_id"] + "d"} for row in rows[:3]]
+    paid = [
+        {"payment_id": f"p{row['invoice_id']}", "customer_id": row["customer_id"], "paid_on": row["issued_on"],
+         "amount": row["amount"], "invoice_id": row["invoice_id"]}
+        for row in rows if row["invoice_id"] != "I03"
+    ]  # fmt: skip
+    books = ledger(rows, paid, until="2025-05-02")
+    at, policy = pd.Timestamp("2025-04-28"), ew.Policy.default()
+    obs = CYCLES.standing(books, at, 30)
+    assert obs["stage"].tolist() == ["cycle", "cycle"]
+    assert set(obligation_status(obs, books, at, policy)) == {"scored"}
+    scores = obs.drop(columns="open_amount").assign(p_late=0.9, status="scored", reasons=[()] * len(obs))
+    said = {"c": LATE, "d": LATE}
+    plan = policy.decide(scores, features_of(scores, said), books, at)
+    assert plan["action"].tolist() == ["nothing", "nothing"]
+    assert plan["exclusion"].tolist() == ["too_early", "too_early"]
+    as_billed = scores.assign(stage="issued")
+    asked = policy.decide(as_billed, features_of(as_billed, said), books, at)
+    assert asked["asks_for_payment"].all()  # the same rows, were they bills
+
+
+def test_a_hold_on_one_account_stops_its_running_period_only():
+    rows = [bill(n, invoice_id=f"{a}{n}", account_id=a) for n in range(3) for a in ("a1", "a2")]
+    hold = {"customer_id": "c", "kind": "payment_pause", "started_on": "2025-03-01", "account_id": "a1"}
+    books = ledger(rows, holds=[hold], until="2025-12-31")
+    obs = CYCLES.standing(books, "2025-04-20", 40)
+    status = dict(
+        zip(obs["obligation_id"], obligation_status(obs, books, "2025-04-20", ew.Policy.default()), strict=True)
+    )
+    stopped, running = status["cycle:c:a1::recurring:2025-04-01"], status["cycle:c:a2::recurring:2025-04-01"]
+    assert (stopped == "scored", running) == (False, "scored")
+
+
+@pytest.fixture(scope="module")
+def fitted() -> tuple[ew.Scorer, ew.Ledger]:
+    tables = ew.datasets.make_biller(customers=60, months=8, seed=1)
+    books = ew.Ledger.from_tables(**tables, until="2025-03-01")
+    features = ew.FeatureSet.default().select("late_share_365d", "usage_spike_30d")
+    obs = CYCLES.observations(books)
+    X, y = features.compute(books, obs), CYCLES.label(books, obs)
+    model = ew.RiskModel(features).fit(X, y, as_of=obs["as_of"])
+    return ew.Scorer(features, CYCLES, model, ew.Policy.default()), books
+
+
+def test_the_scores_show_running_periods_with_their_interval_and_account(fitted: tuple[ew.Scorer, ew.Ledger]):
+    scorer, books = fitted
+    scores = scorer.score(books, "2025-02-20")
+    assert scores["obligation_id"].is_unique
+    running = scores[scores["stage"] == "cycle"]
+    assert len(running) > 10
+    assert running["due_is_estimated"].all()
+    assert (running["amount_low"] <= running["amount"]).all()
+    assert (running["amount"] <= running["amount_high"]).all()
+    assert (running["account_id"] == "A" + running["customer_id"].str[1:]).all()
+    assert running.loc[running["status"] == "scored", "p_late"].notna().all()
+    others = scores[scores["stage"] != "cycle"]
+    assert not others["due_is_estimated"].any()
+    assert others[["amount_low", "amount_high"]].isna().all(axis=None)
+    assert scores["p_shock"].isna().all()
+
+
+def test_a_bundle_keeps_which_stages_are_observed(fitted: tuple[ew.Scorer, ew.Ledger], tmp_path):
+    scorer, books = fitted
+    scorer.save(tmp_path / "bundle")
+    assert json.loads((tmp_path / "bundle" / "outcome.json").read_text())["stages"] == list(STAGES)
+    loaded = ew.Scorer.load(tmp_path / "bundle")
+    assert (loaded.outcome.stages, loaded.outcome.cycle_shares) == (STAGES, (0.5, 0.75, 0.9))
+    pd.testing.assert_frame_equal(loaded.score(books, "2025-02-20"), scorer.score(books, "2025-02-20"))
