@@ -56,7 +56,7 @@ PARENTS = {
 }
 #: Cells that are known from a date of their own.
 CELLS = {
-    "contracts": {"ended_by": "notice_on"},
+    "contracts": {"notice_on": "notice_on", "ended_by": "notice_on"},
     "invoices": {"withdrawn_on": "withdrawn_on"},
     "arrangements": {"ended_on": "ended_on", "ended_as": "ended_on"},
     "disputes": {"closed_on": "closed_on", "upheld": "closed_on"},

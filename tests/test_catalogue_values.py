@@ -1,18 +1,22 @@
-"""The shipped features on one customer's history, against figures worked out by hand.
+"""The shipped features on three customers' histories, against figures worked out by hand.
 
-Everything is dated by hand around as_of 25 March 2026: two invoices paid (5 days late, then on the day in two
-parts), one unpaid since 15 February, one due in five days.
+Everything is dated by hand around as_of 25 March 2026. Customer a: two invoices paid (5 days late, then on the
+day in two parts), one unpaid since 15 February, one due in five days. Customer d: a year of monthly advances
+and a final bill due on the Saturday before Easter. Customer e: collections that came back.
 """
 
 from __future__ import annotations
 
 import math
+import statistics
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from earlywarn.features.catalogue import FeatureSet
 from earlywarn.tables.ledger import Ledger
+from earlywarn.tables.schema import TABLES
 
 AS_OF = pd.Timestamp("2026-03-25")
 
@@ -65,29 +69,155 @@ BY_HAND = {
     "usage_change_365d": math.log(25 / 20),
     "usage_cost_ratio_30d": 80 / 200,
     "usage_outside_bundle_cost_30d": 20.0,
-    "contact_reminder_count_365d": 1.0,
     "contact_inbound_count_30d": 1.0,
-    "dispute_count_365d": 1.0,
+    "dispute_count_365d": 2.0,
     "arrears_days_now": 13.0,
     "arrears_days_mean_365d": 6.5,
     "arrears_days_max_365d": 13.0,
     "arrears_share_365d": 0.5,
     "customer_tenure_now": 366 + 365 + 31 + 28 + 24,
-    # of the other customer one of two was late, of all three of five
-    "region_late_share_365d": (1 + 50 * 3 / 5) / (2 + 50),
-    "segment_late_share_365d": (1 + 50 * 3 / 5) / (2 + 50),
+    # of the other customer, alone in region, segment and campaign, one of two was late
+    "region_late_share_365d": 1 / 2,
+    "segment_late_share_365d": 1 / 2,
+    "campaign_late_share_365d": 1 / 2,
     "region_unemployment_now": 5.5,
-    # too few payments: three to compare, four before the last six
+    # too few payments: three to compare, four before the last six, none of the last 30 days
     "payment_change_last3": math.nan,
     "payment_drift_all": math.nan,
+    "payment_change_30d": math.nan,
+    "payment_spread_change_last6": math.nan,
+    "payment_methods_count_365d": 2.0,
+    "round_payments_share_365d": 1.0,
+    # the same three matured: December and February late, 100 each of 500
+    "days_beyond_terms_over30_share_all": (0 + 0.5) / (2 + 10),
+    "late_count_last3": 2.0,
+    "late_amount_share_365d": 200 / 500,
+    "on_time_days_all": 10 + 24,
+    "first_bill_late_all": 1.0,
+    # against a median bill of 200; a month ago the 100 of February stood open and overdue
+    "overdue_count_now": 1.0,
+    "overdue_bills_400d": 100 / 200,
+    "open_bills_400d": 400 / 200,
+    "overdue_amount_change_30d": 100.0 - 100.0,
+    "open_amount_change_30d": 400.0 - 100.0,
+    "due_bills_14d": 300 / 200,
+    "arrangements_kept_share_all": 1 / 2,
+    # 300 against 100, 300, 100 and itself; it bills a year where others bill 30, 31 and 31 days
+    "bill_shock_400d": 1.0,
+    "bill_excess_400d": 300.0 - 200.0,
+    "bill_kind_ratio_400d": math.log(300 / 300),
+    "bill_change_395d": math.nan,
+    "bill_first_now": 0.0,
+    "bill_period_ratio_400d": 365 / 31,
+    "bill_device_share_90d": 60 / (240 + 60),
+    "bill_discount_ended_120d": 1.0,
+    "advance_gap_365d": math.nan,
+    "advance_change_365d": math.nan,
+    "final_bill_now": 0.0,
+    "autopay_now": 0.0,
+    # 30 March 2026 is a Monday; paid on Tuesday 16, Saturday 20, Saturday 10 and Thursday 15
+    "due_to_bank_day_now": 0.0,
+    "due_holidays_count_now": 0.0,
+    "due_month_end_now": 1.0,
+    "due_peak_month_now": 0.0,
+    "due_to_paying_weekday_last12": 1.0,
+    "due_to_paying_day_last12": min(16 + 1, 20 + 1, 10 + 1, 15 + 1),
+    "due_before_payday_last12": (-14 + -10) / 2,
+    "due_week_count_90d": 1.0,
+    # one direct debit of December failed, two of January did not, one of these at the second attempt
+    "returns_account_count_365d": 0.0,
+    "returns_mandate_count_365d": 0.0,
+    "returns_customer_count_365d": 0.0,
+    "returns_technical_count_365d": 0.0,
+    "returns_share_365d": 1 / 3,
+    "returns_retry_share_365d": 1.0,
+    "returns_unsolved_365d": 0.0,
+    "mandate_changed_count_60d": 0.0,
+    "payer_account_new_60d": 0.0,
+    "direct_debit_left_last1": 0.0,
+    # February's invoice was viewed, January's approved; the last one neither
+    "invoice_unviewed_60d": 1.0,
+    "invoice_unapproved_365d": 1.0,
+    "invoice_rejected_count_365d": 1.0,
+    "invoice_due_moved_count_365d": 1.0,
+    "contact_undelivered_count_180d": 1.0,
+    # three contracts: of 2024, of 5 March, and one that was given notice on 1 February
+    "contract_newest_age_now": 20.0,
+    "contract_new_count_now": 1.0,
+    "contract_notice_count_now": 1.0,
+    "contact_moved_count_180d": 1.0,
+    "contact_question_count_60d": 2.0,
+    "contact_means_count_180d": 1.0,
+    "contact_too_high_count_180d": 1.0,
+    "contact_outbound_count_30d": 1.0,
+    "promise_pending_count_60d": 1.0,
+    "satisfaction_score_365d": 4.0,
+    "notice_to_payment_365d": (8 + 25) - (16 + 28 + 25),
+    "bill_corrected_count_180d": 0.0,
+    "dispute_open_count_now": 1.0,
+    "dispute_upheld_count_365d": 1.0,
+    "own_error_count_180d": 1.0,
+    "outage_count_60d": 1.0,
+    # 10, 10 and 10 units, then 30 and 20
+    "usage_spike_7d": math.nan,
+    "usage_peak_30d": math.log(30 / 10),
+    "usage_trend_180d": float(np.polyfit([-135, -105, -74, -15, -14], [10, 10, 10, 30, 20], 1)[0]) / 16,
+    "usage_volatility_180d": math.sqrt((36 + 36 + 36 + 196 + 16) / 4) / 16,
+    "usage_recency_all": 14.0,
+    "usage_cost_spike_30d": math.log(40 / 15),
+    "usage_unit_cost_change_30d": math.log((80 / 50) / (45 / 30)),
+    "usage_outside_bundle_count_30d": 1.0,
+    "usage_outside_bundle_share_30d": 20 / 80,
+    "usage_estimated_share_400d": 1 / 6,
 }
-IN_WORDS = {"customer_segment_now": "b2c", "invoice_kind_now": "settlement", "invoice_stage_now": "issued"}
+IN_WORDS = {
+    "customer_segment_now": "b2c",
+    "invoice_kind_now": "settlement",
+    "invoice_stage_now": "issued",
+    "invoice_channel_last1": "email",
+    "returns_cause_last1": "funds",
+}
+#: What the first customer's history is too short or too calm for.
+YEAR_OF_ADVANCES = {
+    # thirteen advances paid 0, 1, 0, 1, 0, 1, 0 | 1, 0, 5 | 6, 7 and 3 days after the 15th
+    "payment_change_last3": (6 + 7 + 3) / 3 - (0 + 1 + 0 + 1 + 0 + 1 + 0 + 1 + 0 + 5) / 10,
+    "payment_spread_change_last6": statistics.stdev([1, 0, 5, 6, 7, 3]) - statistics.stdev([0, 1, 0, 1, 0, 1, 0]),
+    # paid 22 February and 18 March: within 30 days the last one only; the first lies more than a year back
+    "payment_change_30d": 3 - (1 + 0 + 1 + 0 + 1 + 0 + 1 + 0 + 5 + 6 + 7) / 11,
+    "direct_debit_left_last1": 1.0,
+    "payment_methods_count_365d": 2.0,
+    "bill_change_395d": math.log(130 / 50),
+    "bill_shock_400d": 1.0,
+    "advance_gap_365d": 51 * 20 - (11 * 50 + 40),
+    "advance_change_365d": math.log(40 / 50),
+    "final_bill_now": 1.0,
+    "usage_spike_7d": math.log(30 / 10),
+    # Saturday 4 April 2026: banks open on Tuesday the 7th; Easter Monday is within three days, Good Friday is none here
+    "due_to_bank_day_now": 3.0,
+    "due_holidays_count_now": 1.0,
+    "due_month_end_now": 26.0,
+    "late_count_last3": 2.0,
+}
+RETURNS = {
+    "returns_account_count_365d": 1.0,
+    "returns_mandate_count_365d": 1.0,
+    "returns_customer_count_365d": 1.0,
+    "returns_technical_count_365d": 1.0,
+    "returns_share_365d": 4 / 5,
+    "returns_retry_share_365d": 1 / 2,
+    "returns_unsolved_365d": 1.0,
+    "mandate_changed_count_60d": 1.0,
+    "payer_account_new_60d": 1.0,
+    "bill_corrected_count_180d": 1.0,
+    "autopay_now": 1.0,
+    "due_peak_month_now": 0.0,
+}
 
 
 def rows(columns: str, *lines: tuple[object, ...]) -> pd.DataFrame:
     frame = pd.DataFrame(list(lines), columns=columns.split())
     for name in frame:
-        if name.endswith(("_on", "_at", "_since")):
+        if name.endswith(("_on", "_at", "_since", "_from", "_to")):
             frame[name] = pd.to_datetime(frame[name])
     return frame
 
@@ -100,45 +230,94 @@ def tables() -> dict[str, pd.DataFrame]:
             ("b", "b2c", "BE10", "2025-01-01"),
         ),
         "invoices": rows(
-            "invoice_id customer_id issued_on due_on amount kind",
-            ("a1", "a", "2025-12-01", "2025-12-15", 100.0, "recurring"),
-            ("a2", "a", "2026-01-01", "2026-01-15", 300.0, "recurring"),
-            ("a3", "a", "2026-02-01", "2026-02-15", 100.0, "recurring"),
-            ("a4", "a", "2026-03-10", "2026-03-30", 300.0, "settlement"),
-            ("b1", "b", "2026-01-01", "2026-01-15", 80.0, "recurring"),
-            ("b2", "b", "2026-02-01", "2026-02-15", 80.0, "recurring"),
+            "invoice_id customer_id issued_on due_on amount kind period_from period_to collect_by",
+            ("a1", "a", "2025-12-01", "2025-12-15", 100.0, "recurring", "2025-11-01", "2025-11-30", "direct_debit"),
+            ("a2", "a", "2026-01-01", "2026-01-15", 300.0, "recurring", "2025-12-01", "2025-12-31", "direct_debit"),
+            ("a3", "a", "2026-02-01", "2026-02-15", 100.0, "recurring", "2026-01-01", "2026-01-31", "transfer"),
+            ("a4", "a", "2026-03-10", "2026-03-30", 300.0, "settlement", "2025-03-01", "2026-02-28", "transfer"),
+            ("b1", "b", "2026-01-01", "2026-01-15", 80.0, "recurring", None, None, None),
+            ("b2", "b", "2026-02-01", "2026-02-15", 80.0, "recurring", None, None, None),
+        ),
+        "invoice_lines": rows(
+            "invoice_id line_id kind amount",
+            ("a3", "1", "recurring", 110.0),
+            ("a3", "2", "discount", -10.0),
+            ("a4", "1", "recurring", 240.0),
+            ("a4", "2", "device", 60.0),
+        ),
+        "contracts": rows(
+            "contract_id account_id starts_on notice_on campaign",
+            ("c1", "a", "2024-01-01", None, "spring"),
+            ("c2", "a", "2026-03-05", None, "spring"),
+            ("c3", "a", "2025-06-01", "2026-02-01", "spring"),
+            ("c4", "b", "2025-01-01", None, "spring"),
         ),
         "payments": rows(
-            "payment_id customer_id paid_on amount event invoice_id method reason_code",
-            ("p0", "a", "2025-12-16", 100.0, "failed", "a1", "direct_debit", "AM04"),
-            ("p1", "a", "2025-12-20", 100.0, "settled", "a1", "transfer", None),
-            ("p2", "a", "2026-01-10", 150.0, "settled", "a2", "direct_debit", None),
-            ("p3", "a", "2026-01-15", 150.0, "settled", "a2", "direct_debit", None),
-            ("p4", "b", "2026-01-10", 80.0, "settled", "b1", "transfer", None),
-            ("p5", "b", "2026-02-20", 80.0, "settled", "b2", "transfer", None),
+            "payment_id customer_id paid_on amount event invoice_id method reason_code attempt payer_key",
+            ("p0", "a", "2025-12-16", 100.0, "failed", "a1", "direct_debit", "AM04", 1, "k1"),
+            ("p1", "a", "2025-12-20", 100.0, "settled", "a1", "transfer", None, None, "k1"),
+            ("p2", "a", "2026-01-10", 150.0, "settled", "a2", "direct_debit", None, 2, "k1"),
+            ("p3", "a", "2026-01-15", 150.0, "settled", "a2", "direct_debit", None, 1, "k1"),
+            ("p4", "b", "2026-01-10", 80.0, "settled", "b1", "transfer", None, None, "k9"),
+            ("p5", "b", "2026-02-20", 80.0, "settled", "b2", "transfer", None, None, "k9"),
         ),
         "usage": rows(
-            "usage_id customer_id used_on quantity cost in_bundle",
-            ("u1", "a", "2025-03-10", 20.0, 15.0, True),
-            ("u2", "a", "2025-11-10", 10.0, 15.0, True),
-            ("u3", "a", "2025-12-10", 10.0, 15.0, True),
-            ("u4", "a", "2026-01-10", 10.0, 15.0, True),
-            ("u5", "a", "2026-03-10", 30.0, 60.0, True),
-            ("u6", "a", "2026-03-11", 20.0, 20.0, False),
+            "usage_id customer_id used_on quantity cost in_bundle read",
+            ("u1", "a", "2025-03-10", 20.0, 15.0, True, "actual"),
+            ("u2", "a", "2025-11-10", 10.0, 15.0, True, "estimated"),
+            ("u3", "a", "2025-12-10", 10.0, 15.0, True, "actual"),
+            ("u4", "a", "2026-01-10", 10.0, 15.0, True, "actual"),
+            ("u5", "a", "2026-03-10", 30.0, 60.0, True, "actual"),
+            ("u6", "a", "2026-03-11", 20.0, 20.0, False, "actual"),
         ),
         "contacts": rows(
-            "contact_id customer_id contacted_at channel direction purpose",
-            ("k1", "a", "2026-02-20", "letter", "outbound", "reminder"),
-            ("k2", "a", "2026-03-20", "phone", "inbound", "service"),
+            "contact_id customer_id contacted_at channel direction purpose topic stated_reason outcome_at promised_on"
+            " satisfaction rated_on",
+            ("k1", "a", "2026-02-20", "letter", "outbound", "reminder", None, None, None, None, None, None),
+            (
+                "k2",
+                "a",
+                "2026-03-20",
+                "phone",
+                "inbound",
+                "service",
+                "bill",
+                None,
+                "2026-03-20",
+                "2026-03-28",
+                4.0,
+                "2026-03-21",
+            ),
+            *(
+                (f"k{number}", "a", at, "phone", "inbound", "service", topic, said, at, None, None, None)
+                for number, at, topic, said in (
+                    (3, "2026-02-10", "payment", "income_drop"),
+                    (4, "2026-02-12", "outage", "bill_too_high"),
+                    (5, "2025-12-10", "other", "did_not_receive"),
+                    (6, "2026-01-05", "other", "organisation_error"),
+                    (7, "2025-11-20", "other", "moved"),
+                )
+            ),
+            ("k8", "a", "2026-03-10", "app", "outbound", "commercial", None, None, None, None, None, None),
         ),
-        "disputes": rows("dispute_id customer_id opened_on closed_on", ("d1", "a", "2025-10-01", "2025-10-10")),
+        "disputes": rows(
+            "dispute_id customer_id opened_on closed_on upheld",
+            ("d1", "a", "2025-10-01", "2025-10-10", True),
+            ("d2", "a", "2026-03-20", None, None),
+        ),
         "arrangements": rows(
             "arrangement_id customer_id agreed_on ended_on ended_as",
             ("r1", "a", "2025-09-01", "2025-11-01", "broken"),
             ("r2", "a", "2025-11-02", "2025-12-01", "kept"),
         ),
         "invoice_events": rows(
-            "invoice_id happened_at event", ("a4", "2026-03-10", "sent"), ("a4", "2026-03-11", "bounced")
+            "invoice_id happened_at event due_on channel",
+            ("a1", "2025-12-02", "rejected", None, None),
+            ("a1", "2025-12-03", "due_changed", "2025-12-15", None),
+            ("a2", "2026-01-03", "approved", None, None),
+            ("a3", "2026-02-03", "viewed", None, None),
+            ("a4", "2026-03-10", "sent", None, "email"),
+            ("a4", "2026-03-11", "bounced", None, "email"),
         ),
         "mandates": rows(
             "mandate_id customer_id event_on event",
@@ -155,28 +334,83 @@ def tables() -> dict[str, pd.DataFrame]:
     }
 
 
-def observation() -> pd.DataFrame:
+def more_tables() -> dict[str, pd.DataFrame]:
+    """Customer d's advances and usage, customer e's collections."""
+    months = pd.date_range("2025-02-01", "2026-03-01", freq="MS")
+    late = [0, 1, 0, 1, 0, 1, 0, 1, 0, 5, 6, 7, 3]
+    advances = [
+        (f"d{k}", "d", first, first + pd.Timedelta(days=14), 40.0 if k == 13 else 50.0, "advance", None)
+        for k, first in enumerate(months)
+    ]
+    paid = [
+        (f"q{k}", "d", row[3] + pd.Timedelta(days=days), row[4], "settled", row[0],
+         "transfer" if k == 13 else "direct_debit", None, 1, "k1")
+        for k, (row, days) in enumerate(zip(advances[1:], late, strict=True), start=1)
+    ]  # fmt: skip
+    return {
+        "invoices": rows(
+            "invoice_id customer_id issued_on due_on amount kind collect_by",
+            *advances[1:],
+            ("d99", "d", "2026-03-10", "2026-04-04", 130.0, "final", None),
+            ("e1", "e", "2025-10-05", "2025-10-20", 50.0, "correction", "direct_debit"),
+            ("e2", "e", "2026-01-05", "2026-04-10", 50.0, "recurring", "direct_debit"),
+        ),
+        "payments": rows(
+            "payment_id customer_id paid_on amount event invoice_id method reason_code attempt payer_key",
+            *paid,
+            ("r1", "e", "2025-10-20", 50.0, "settled", "e1", "direct_debit", None, 1, "k1"),
+            ("r1", "e", "2025-10-23", 50.0, "returned", "e1", "direct_debit", "AC01", 1, "k1"),
+            ("r1", "e", "2025-11-03", 50.0, "settled", "e1", "direct_debit", None, 2, "k1"),
+            ("r2", "e", "2025-11-10", 50.0, "settled", None, "direct_debit", None, 1, "k1"),
+            ("r2", "e", "2025-11-20", 50.0, "refunded", None, "direct_debit", "MD06", 1, "k1"),
+            ("r3", "e", "2026-01-20", 50.0, "failed", "e2", "direct_debit", "MD01", 1, "k1"),
+            ("r4", "e", "2026-01-25", 50.0, "failed", "e2", "direct_debit", "AC03", 2, "k1"),
+            ("r5", "e", "2026-03-01", 20.0, "settled", "e2", "transfer", None, None, "k2"),
+        ),
+        "usage": rows(
+            "usage_id customer_id used_on quantity cost",
+            *((f"u{k}", "d", AS_OF - pd.Timedelta(days=7 * k + 2), 10.0 if k else 30.0, 20.0) for k in range(51)),
+        ),
+        "mandates": rows("mandate_id customer_id event_on event", ("m2", "e", "2026-03-01", "changed")),
+    }
+
+
+def observation(
+    *, customer: str = "a", invoice: str = "a4", due: str = "2026-03-30", amount: float = 300.0
+) -> pd.DataFrame:
+    due_on = pd.Timestamp(due)
     return pd.DataFrame(
         {
-            "obligation_id": ["a4"],
+            "obligation_id": [invoice],
             "stage": ["issued"],
-            "invoice_id": ["a4"],
-            "customer_id": ["a"],
+            "invoice_id": [invoice],
+            "customer_id": [customer],
             "as_of": [AS_OF],
-            "due_on": [pd.Timestamp("2026-03-30")],
-            "lead_days": [5],
-            "amount": [300.0],
-            "open_amount": [300.0],
-            "matures_at": [pd.Timestamp("2026-04-03")],
+            "due_on": [due_on],
+            "lead_days": [(due_on - AS_OF).days],
+            "amount": [amount],
+            "open_amount": [amount],
+            "matures_at": [due_on + pd.Timedelta(days=4)],
         }
     )
 
 
 @pytest.fixture(scope="module")
 def matrix() -> pd.DataFrame:
-    ledger = Ledger.from_tables(**tables(), currency="EUR")
+    ledger = Ledger.from_tables(**tables(), currency="EUR", country="BE")
     assert ledger.faults.empty, ledger.faults
     return FeatureSet.default().compute(ledger, observation())
+
+
+@pytest.fixture(scope="module")
+def more() -> dict[str, pd.Series]:
+    ledger = Ledger.from_tables(**more_tables(), currency="EUR", country="BE")
+    assert ledger.faults.empty, ledger.faults
+    seen = {
+        "d": observation(customer="d", invoice="d99", due="2026-04-04", amount=130.0),
+        "e": observation(customer="e", invoice="e2", due="2026-04-10", amount=50.0),
+    }
+    return {customer: FeatureSet.default().compute(ledger, obs).iloc[0] for customer, obs in seen.items()}
 
 
 def test_every_shipped_feature_is_worked_out_by_hand(matrix: pd.DataFrame) -> None:
@@ -187,6 +421,43 @@ def test_every_shipped_feature_is_worked_out_by_hand(matrix: pd.DataFrame) -> No
 @pytest.mark.parametrize("name", BY_HAND)
 def test_a_figure_is_the_one_worked_out_by_hand(matrix: pd.DataFrame, name: str) -> None:
     assert matrix[name].iloc[0] == pytest.approx(BY_HAND[name], rel=1e-6, nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("customer", "name"), [*(("d", name) for name in YEAR_OF_ADVANCES), *(("e", name) for name in RETURNS)]
+)
+def test_a_figure_of_a_longer_history_is_the_one_worked_out_by_hand(
+    more: dict[str, pd.Series], customer: str, name: str
+) -> None:
+    by_hand = YEAR_OF_ADVANCES if customer == "d" else RETURNS
+    assert more[customer][name] == pytest.approx(by_hand[name], rel=1e-5)
+
+
+def test_who_was_never_late_is_on_time_since_the_first_due_day() -> None:
+    given = {name: tables()[name] for name in ("invoices", "payments")}
+    given["payments"] = rows(
+        "payment_id customer_id paid_on amount invoice_id",
+        ("p1", "a", "2025-12-15", 100.0, "a1"),
+        ("p2", "a", "2026-01-15", 300.0, "a2"),
+        ("p3", "a", "2026-02-15", 100.0, "a3"),
+    )
+    matrix = FeatureSet.default().select("on_time_days_all").compute(Ledger.from_tables(**given), observation())
+    assert matrix["on_time_days_all"].iloc[0] == 16 + 31 + 28 + 25
+
+
+def test_the_drift_is_the_weighted_mean_of_clipped_distances_from_the_habit(more: dict[str, pd.Series]) -> None:
+    """Baseline 0, 1, 0, 1, 0, 1, 0: median 0, MAD 0; the spread is that of the pool, 7 days, as if of 4 payments."""
+    spread = math.sqrt((7 * 0 + 4 * 7**2) / (7 + 4))
+    z = [min(3.0, days / spread) for days in (1, 0, 5, 6, 7, 3)]
+    smoothed = z[0]
+    for one in z[1:]:
+        smoothed = 0.3 * one + 0.7 * smoothed
+    assert more["d"]["payment_drift_all"] == pytest.approx(smoothed, rel=1e-6)
+
+
+def test_every_shipped_figure_has_a_case_that_is_not_missing(more: dict[str, pd.Series]) -> None:
+    missing = {name for name, figure in BY_HAND.items() if math.isnan(figure)}
+    assert missing - set(YEAR_OF_ADVANCES) - set(RETURNS) == {"payment_drift_all"}
 
 
 @pytest.mark.parametrize("name", IN_WORDS)
@@ -204,11 +475,22 @@ def test_without_optional_tables_no_column_is_dropped_and_the_gap_is_missing() -
     assert matrix["late_share_365d"].iloc[0] == pytest.approx(2 / 3)
 
 
+@pytest.mark.parametrize("table", tables())
+def test_with_the_required_columns_of_a_table_alone_nothing_is_refused(table: str) -> None:
+    """No shipped feature stands on an optional column, nor on today's value of a contract or customer."""
+    given = tables()
+    given[table] = given[table][[name for name in given[table] if name in TABLES[table].required]]
+    shipped = FeatureSet.default()
+    matrix = shipped.compute(Ledger.from_tables(**given, currency="EUR"), observation())
+    assert tuple(matrix) == shipped.names
+
+
 @pytest.mark.parametrize(
     ("table", "columns", "names"),
     [
         ("usage", ["cost", "in_bundle"], ["usage_cost_ratio_30d", "usage_outside_bundle_cost_30d"]),
-        ("contacts", ["purpose"], ["contact_reminder_count_365d"]),
+        ("contacts", ["purpose"], ["notice_to_payment_365d", "contact_outbound_count_30d"]),
+        ("contracts", ["notice_on"], ["contract_notice_count_now"]),
         ("arrangements", ["ended_on", "ended_as"], ["arrangements_broken_count_all"]),
     ],
 )
