@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any
+
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 
-from earlywarn.features import windows
+from earlywarn.features import leak
+from earlywarn.features.build import compute
 from earlywarn.features.definition import Feature
 from earlywarn.features.leak import audit_leakage
 from earlywarn.outcomes import Outcome
@@ -96,12 +98,10 @@ def test_it_reports_an_amount_or_a_due_day_that_nobody_knew(ledger: Ledger) -> N
 
 
 def test_it_reports_a_feature_that_sees_what_was_not_known(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    def sees_a_month_ahead(features: Any, ledger: Ledger, obs: pd.DataFrame) -> pd.DataFrame:
+        return compute(features, ledger, obs.assign(as_of=obs["as_of"] + pd.Timedelta(days=30)))
+
+    monkeypatch.setattr(leak, "compute", sees_a_month_ahead)
     obs = Outcome(lead_days=(14, 7, 0)).observations(ledger)
-    monkeypatch.setattr(windows, "visible", lambda known, until, as_of: np.ones(len(known), dtype=bool))
-    found = audit_leakage([Feature("bills", "sum(invoices.amount)")], ledger, _shifted(obs), moments=100)
-    assert "bills" in set(found["what"])
-
-
-def _shifted(obs: pd.DataFrame) -> pd.DataFrame:
-    """The same obligations at the moments between issue and knowing, where a leak shows."""
-    return obs.assign(as_of=obs["due_on"] - pd.Timedelta(days=19))
+    found = audit_leakage([Feature("bills", "sum(invoices.amount)")], ledger, obs, moments=100)
+    assert set(found["what"]) == {"bills"}

@@ -7,7 +7,7 @@ all look here.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from earlywarn.errors import DataError, suggest
@@ -143,6 +143,7 @@ _SCHEMAS = (
             "ends_on:date notice_on:date ended_by product tariff payment_model fixed_fee:money allowance:number "
             "spending_limit:money price_until:date advance:money region user_id campaign valid_from:date",
             payment_model=_words("postpaid", "prepaid", "hybrid"),
+            notice_on={"known_from": "notice_on"},
             ended_by={"known_from": "notice_on"},
         ),
         key=("contract_id", "valid_from"),
@@ -367,11 +368,12 @@ STREAMS: Mapping[str, Mapping[str, str]] = {
     "obligations": {"amount": "money", "stage": "text"},
 }
 
-#: Today's values that may stand for the past when a lasting table has no ``valid_from``.
+#: Today's values that may stand for the past when a lasting table has no ``valid_from``: what never changes, and a
+#: notice, which is known from its own day on.
 STATIC: Mapping[str, tuple[str, ...]] = {
     "customers": ("customer_id", "region", "segment", "country", "customer_since"),
     "accounts": ("account_id", "customer_id", "opened_on"),
-    "contracts": ("contract_id", "account_id", "starts_on", "region", "campaign"),
+    "contracts": ("contract_id", "account_id", "starts_on", "notice_on", "region", "campaign"),
 }
 
 #: What may be looked at for an audit only, never by a feature without a stated ground.
@@ -395,7 +397,11 @@ def declared(name: str, schema: Mapping[str, Any]) -> TableSchema:
     ----------
     name : str
     schema : mapping
-        ``{"entity": "customer_id", "time": "seen_on", "values": {"score": "number"}, "lag_days": 0}``.
+        ``{"entity": "customer_id", "time": "seen_on", "values": {"score": "number"}}`` says whose facts these are,
+        when they happened and what they hold. Also: ``"key": "score_id"`` (or several) names the fact, so that a
+        later row of the same key corrects it; without it each row is a fact of its own. ``"lag_days"``: days until
+        a fact is known where no ``known_at`` is stated. ``"known_from": {"outcome": "closed_on"}``: cells that are
+        filled in later, and the date column that says when.
 
     Returns
     -------
@@ -404,7 +410,7 @@ def declared(name: str, schema: Mapping[str, Any]) -> TableSchema:
     Raises
     ------
     DataError
-        When the declaration does not say entity, time and values (code D120).
+        When the declaration does not say entity, time and values, or says what does not fit (code D120).
 
     Examples
     --------
@@ -413,7 +419,9 @@ def declared(name: str, schema: Mapping[str, Any]) -> TableSchema:
     """
     if name in TABLES or name in STREAMS:
         raise DataError(f"extra table {name!r} bears the name of a known table.", code="D120", hint="rename it.")
-    allowed = {"entity", "time", "values", "lag_days"}
+    if not name.isidentifier():
+        raise DataError(f"extra table {name!r} cannot stand in an expression.", code="D120", hint="rename it.")
+    allowed = {"entity", "time", "values", "lag_days", "key", "known_from"}
     for word in schema:
         if word not in allowed:
             raise DataError(f"extra table {name!r} declares {word!r}.", code="D120", hint=suggest(word, allowed))
@@ -425,15 +433,26 @@ def declared(name: str, schema: Mapping[str, Any]) -> TableSchema:
             hint='declare {"entity": "customer_id", "time": "seen_on", "values": {"score": "number"}}; entity is one '
             f"of {', '.join(_ENTITY_COLUMNS)}.",
         )
-    entity = _ENTITY_COLUMNS[schema["entity"]]
+    entity, time = _ENTITY_COLUMNS[schema["entity"]], schema["time"]
+    known_from = dict(schema.get("known_from", {}))
     columns = {
         entity: Column(entity, "text", required=True),
-        schema["time"]: Column(schema["time"], "date", required=True),
+        time: Column(time, "date", required=True),
         "known_at": Column("known_at", "date"),
     }
     for column, kind in schema["values"].items():
         if kind not in KINDS:
             raise DataError(f"extra.{name}.{column} has kind {kind!r}.", code="D120", hint=suggest(kind, KINDS))
-        columns[column] = Column(column, kind)
+        columns.setdefault(column, Column(column, kind, known_from=known_from.get(column)))
+    key = (schema["key"],) if isinstance(schema.get("key"), str) else tuple(schema.get("key", ()))
+    for column in key:
+        columns[column] = replace(columns.get(column, Column(column, "text")), required=True)
+    for column, source in known_from.items():
+        if column not in schema["values"] or columns.get(source, Column("", "")).kind != "date":
+            raise DataError(
+                f"extra.{name}.{column} is said to be known from {source!r}.",
+                code="D120",
+                hint="name a column of values, and one of kind date.",
+            )
     parent = {"account_id": ("account_id", "accounts"), "contract_id": ("contract_id", "contracts")}.get(entity)
-    return TableSchema(name, columns, time=schema["time"], parent=parent, lag_days=int(schema.get("lag_days", 0)))
+    return TableSchema(name, columns, key, time, parent, lag_days=int(schema.get("lag_days", 0)))
