@@ -51,3 +51,4 @@ def _copy_examples() -> None:
 
 _copy_examples()
 pages.write(DOCS / "_build" / "generated")
+pages.write_catalogue(DOCS / "catalogue")

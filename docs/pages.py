@@ -1,6 +1,7 @@
 """Pages that say what the code says: tables and columns, the catalogue, the command line's help.
 
-``conf.py`` writes them to ``_build/generated`` before each build; hand-written pages include them from there.
+``conf.py`` writes them to ``_build/generated`` before each build, and hand-written pages include them from there;
+a page a family of features goes to ``catalogue``, which git ignores.
 """
 
 from __future__ import annotations
@@ -10,8 +11,16 @@ import os
 from contextlib import redirect_stdout
 from pathlib import Path
 
+import pandas as pd
+
 from earlywarn.cli.main import VERBS, main
+from earlywarn.datasets import make_biller
 from earlywarn.features.catalogue import FeatureSet
+from earlywarn.features.definition import Feature
+from earlywarn.reasons.asked import FeatureExplanation, explain_feature
+from earlywarn.reasons.observation import standing
+from earlywarn.reasons.reference import family_page
+from earlywarn.tables.ledger import Ledger
 from earlywarn.tables.schema import STREAMS, TABLES, Column, TableSchema
 
 WIDTH = "100"
@@ -65,11 +74,51 @@ def features() -> str:
     return FeatureSet.default().to_markdown()
 
 
+def write_catalogue(folder: Path) -> None:
+    """Write a page a family of features, with an example drawn from a generated biller where it has one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    features = FeatureSet.default()
+    tables: dict[str, pd.DataFrame] = make_biller(customers=60, months=18, seed=0)
+    ledger = Ledger.from_tables(**tables)
+    observed = standing(ledger).drop_duplicates("customer_id", ignore_index=True)
+    matrix = features.compute(ledger, observed)
+    for family in dict.fromkeys(feature.family for feature in features):
+        chosen = [feature for feature in features if feature.family == family]
+        example = _example(features, chosen, ledger, observed["customer_id"], matrix)
+        picture = "" if example is None else _drawn(example, folder / f"{family}.png")
+        (folder / f"{family}.md").write_text(family_page(features, chosen, picture=picture), encoding="utf-8")
+
+
+def _example(
+    features: FeatureSet, chosen: list[Feature], ledger: Ledger, customers: pd.Series, matrix: pd.DataFrame
+) -> FeatureExplanation | None:
+    """The first feature that used facts of one customer, at the customer where it is largest; None without any."""
+    for feature in chosen:
+        values = pd.to_numeric(matrix[feature.name], errors="coerce").dropna()
+        if len(values):
+            told = explain_feature(features, feature.name, ledger, customers[values.idxmax()])
+            if (told.facts["fate"] == "used").any():
+                return told
+    return None
+
+
+def _drawn(told: FeatureExplanation, file: Path) -> str:
+    """Draw a timeline into a file, and say in Markdown what it shows."""
+    from matplotlib import pyplot
+
+    figure = told.plot().figure_
+    figure.savefig(file, dpi=110, bbox_inches="tight")
+    pyplot.close(figure)
+    name = told.trace.feature.name
+    return f"![{name} on one customer's timeline]({file.name})\n\n`{name}` on a generated customer's timeline."
+
+
 def command_line() -> str:
     """Help of the program and of each verb."""
     parts = [_help(())]
     for verb in VERBS:
         parts.append(f"## earlywarn {verb}\n\n{_help((verb,))}")
+    parts.append(f"## earlywarn features explain\n\n{_help(('features', 'explain'))}")
     return "\n".join(parts)
 
 

@@ -254,3 +254,23 @@ def test_the_demo_plans_both_a_message_and_a_call_and_goes_on_with_its_own_comma
     assert [words[0] for words in commands] == ["check", "train", "recommend", "explain"]
     assert [main(words) for words in commands if words[0] != "train"] == [1, 0, 0]
     pd.testing.assert_frame_equal(pd.read_csv("my-plan.csv"), pd.read_csv(tmp_path / "demo" / "plan.csv"))
+
+
+def test_ingest_writes_a_store_adds_to_it_and_lists_faults(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = tmp_path / "store"
+    assert main(["ingest", str(folder), str(store), "--buckets", "2", "--faults", str(tmp_path / "faults.csv")]) == 0
+    said = capsys.readouterr().out
+    assert "150 customers in 2 buckets" in said
+    assert "D131" in said
+    assert set(pd.read_csv(tmp_path / "faults.csv")["code"]) == {"D104", "D131", "D132", "D139", "D151"}
+    news = tmp_path / "news" / "usage"
+    news.mkdir(parents=True)
+    later = {"customer_id": ["K00001"], "used_on": ["2024-09-01"], "quantity": [1.0], "usage_id": ["new"]}
+    pd.DataFrame(later).to_parquet(news / "2024-09.parquet")
+    rows = ew.LedgerStore(store).manifest.rows["usage"]
+    assert main(["ingest", str(news.parent), str(store), "--add"]) == 0
+    assert ew.LedgerStore(store).manifest.rows["usage"] == rows + 1
+    assert main(["ingest", str(news.parent), str(store), "--add", "--currency", "EUR"]) == 2
+    assert "D175" in capsys.readouterr().err

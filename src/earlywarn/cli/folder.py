@@ -20,10 +20,11 @@ __all__ = ["add_data", "columns_from", "ledger_from", "tables_in"]
 ENDINGS = (".csv", ".parquet", ".pq")
 
 
-def add_data(verb: argparse.ArgumentParser) -> None:
+def add_data(verb: argparse.ArgumentParser, *, needed: bool = True) -> None:
     """Arguments that every verb on a folder of tables has."""
     verb.add_argument(
         "data",
+        nargs=None if needed else "?",
         type=Path,
         metavar="FOLDER",
         help="folder with one file a table: invoices.csv, payments.parquet, customers.csv, …",

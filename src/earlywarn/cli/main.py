@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Sequence
 
-from earlywarn.cli import check, demo, explain, recommend, score, train
+from earlywarn.cli import check, demo, explain, ingest, recommend, score, train, warmup
+from earlywarn.cli import features as features_verb
 from earlywarn.errors import EarlywarnError
 
 __all__ = ["VERBS", "main", "parser"]
 
 #: Every verb in the order of its use, and the module that carries it out.
-VERBS = {"demo": demo, "check": check, "train": train, "score": score, "recommend": recommend, "explain": explain}
+VERBS = {
+    "demo": demo,
+    "check": check,
+    "ingest": ingest,
+    "train": train,
+    "score": score,
+    "recommend": recommend,
+    "explain": explain,
+    "features": features_verb,
+    "warmup": warmup,
+}
 _ABOUT = """\
 See late payment coming in your own billing data, before the due date, and do something helpful.
 
@@ -21,9 +33,11 @@ The main job, from tables in a folder (invoices.csv, payments.csv, customers.csv
 
   earlywarn demo                                       try it on data that come with the library
   earlywarn check data/                                what is in the tables, and what was set aside
+  earlywarn ingest data/ store/                        tables larger than memory, as a store
   earlywarn train data/ --out model/                   learn from what has matured
   earlywarn recommend data/ --model model/ --capacity calls=40 --out plan.csv
   earlywarn explain data/ --model model/ --customer 1042 --language nl
+  earlywarn features explain usage_spike_30d data/     what one feature reads, on one customer's data
 """
 
 
@@ -60,6 +74,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except EarlywarnError as error:
         print(error, file=sys.stderr)
         return 2
+    except BrokenPipeError:  # who reads us, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         print("stopped.", file=sys.stderr)
         return 130

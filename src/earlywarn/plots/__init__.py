@@ -2,6 +2,7 @@
 
 from earlywarn.plots.reasons import ReasonDisplay
 from earlywarn.plots.reliability import ReliabilityDisplay
+from earlywarn.plots.timeline import TimelineDisplay
 from earlywarn.plots.worklist import WorklistDisplay
 
-__all__ = ["ReasonDisplay", "ReliabilityDisplay", "WorklistDisplay"]
+__all__ = ["ReasonDisplay", "ReliabilityDisplay", "TimelineDisplay", "WorklistDisplay"]

@@ -65,6 +65,16 @@ _WORDS: Mapping[str, Mapping[str, tuple[str, str, str]]] = {
         "other": ("other", "overige", "autres"),
         "by": ("by", "per", "par"),
     },
+    "timeline": {
+        "window": ("window", "periode", "période"),
+        "used": ("used", "gebruikt", "utilisé"),
+        "unknown": ("not known yet", "nog niet bekend", "pas encore connu"),
+        "left out": ("not used", "niet gebruikt", "non utilisé"),
+        "level": ("value", "waarde", "valeur"),
+        "as_of": ("as_of", "peilmoment", "date d'observation"),
+        "due": ("due", "vervaldag", "échéance"),
+        "decimal": (".", ",", ","),
+    },
 }  # fmt: skip
 
 
@@ -73,7 +83,7 @@ def in_words(group: str, word: str | None, language: str = "en") -> str:
 
     Parameters
     ----------
-    group : {"action", "angle", "channel", "history", "signal", "label"}
+    group : {"action", "angle", "channel", "history", "signal", "label", "timeline"}
     word : str or None
     language : str
         "en", "nl", "fr", or one with a territory; any other is answered in English.
