@@ -3,10 +3,15 @@
 PYTHON ?= python3
 VENV   ?= .venv
 ARGS   ?=
+# Which benchmarks `make bench` runs: files of benchmarks/.
+SECTION ?= stages windows
 
-BIN       := $(VENV)/bin
-READY     := $(VENV)/.ready
-READYDOCS := $(VENV)/.ready-docs
+BIN        := $(VENV)/bin
+READY      := $(VENV)/.ready
+READYDOCS  := $(VENV)/.ready-docs
+READYBENCH := $(VENV)/.ready-bench
+# featuretools needs an older pandas, so it lives apart.
+FEATURETOOLS := $(VENV)-featuretools/bin/python
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Threads that wait without spinning: on a busy machine a spinning wait makes training tens of times slower.
@@ -41,11 +46,16 @@ docs: $(READYDOCS)  ## the site with every example run, in docs/_build/html
 	$(BIN)/sphinx-build -b html -W --keep-going --quiet docs docs/_build/html
 	@echo "open docs/_build/html/index.html"
 
-bench: $(READY)  ## how fast each stage runs here, beside the bare library (writes docs/benchmarks.md)
-	$(BIN)/python benchmarks/stages.py $(ARGS)
+bench: $(READYBENCH)  ## how fast it runs here, beside other libraries, in docs/benchmarks.md (SECTION=windows: only that)
+	@set -e; for section in $(SECTION); do \
+	  if [ $$section = windows ]; then more="--featuretools $(FEATURETOOLS)"; else more=; fi; \
+	  $(BIN)/python benchmarks/$$section.py $$more $(ARGS); \
+	done
 
-evidence: $(READY)  ## the figures on real data, with commit, machine and versions (writes docs/evidence/*.json)
+evidence: $(READYBENCH)  ## figures on real data, and windows at 100,000 customers, in docs/evidence/*.json (about two hours)
 	EARLYWARN_EVIDENCE=docs/evidence $(BIN)/python -m pytest -m realdata $(ARGS)
+	EARLYWARN_EVIDENCE=docs/evidence $(BIN)/python benchmarks/windows.py --customers 2000 20000 100000 \
+	  --featuretools $(FEATURETOOLS)
 
 wheel: $(READY)  ## build the wheel in dist/
 	$(BIN)/python -m hatchling build -t wheel
@@ -55,7 +65,7 @@ wheel-files: $(READY)  ## write the list of files that the wheel may hold; read 
 	mv tests/wheel_files.txt.new tests/wheel_files.txt
 
 clean:  ## remove environments, caches and what was built
-	rm -rf .venv* .pandas2 dist docs/_build docs/gallery docs/jupyter_execute
+	rm -rf .venv* .pandas2 dist docs/_build docs/gallery docs/catalogue docs/jupyter_execute
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 # Set-up, done once, and again when what it depends on changes.
@@ -69,6 +79,13 @@ $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --upgrade pip
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+$(READYBENCH): $(READY)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,bench]'
+	$(PYTHON) -m venv $(VENV)-featuretools
+	$(FEATURETOOLS) -m pip install --quiet featuretools==1.31.0 'pandas<3' || \
+	  echo "featuretools could not be installed; the benchmark says so and goes on without it" >&2
 	@touch $@
 
 $(READYDOCS): $(READY)

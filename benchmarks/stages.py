@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -18,8 +17,7 @@ import xgboost
 
 import earlywarn as ew
 from provenance import provenance
-
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
+from sections import write_section
 
 
 def timed(work: Callable[[], Any], repeats: int = 3) -> tuple[float, Any]:
@@ -93,9 +91,9 @@ def page(rows: list[tuple[str, float, str]], customers: int, months: int) -> str
     about = provenance()
     machine, versions = about["machine"], about["versions"]
     lines = [
-        "# Benchmarks",
+        "## Stages",
         "",
-        f"Written by `make bench` on a generated biller: {customers:,} customers, {months} months.",
+        f"On a generated biller: {customers:,} customers, {months} months.",
         "Medians of three runs (import: eleven). Seconds are of one machine; import and training have a bare",
         "library beside them.",
         "",
@@ -116,7 +114,7 @@ def main() -> None:
     chosen = words.parse_args()
     text = page(measure(chosen.customers, chosen.months), chosen.customers, chosen.months)
     print(text)
-    PAGE.write_text(text, encoding="utf-8")
+    write_section("stages", text)
 
 
 if __name__ == "__main__":
