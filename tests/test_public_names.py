@@ -15,8 +15,8 @@ from numpydoc.validate import validate
 
 import earlywarn as ew
 
-CLASSES = ["Feature", "FeatureSet", "Ledger", "Outcome", "Policy", "RiskModel", "Scorer"]
-FUNCTIONS = ["aggregate", "audit_leakage", "backtest"]
+CLASSES = ["Feature", "FeatureSet", "Ledger", "LedgerStore", "Outcome", "Policy", "RiskModel", "Scorer"]
+FUNCTIONS = ["aggregate", "audit_leakage", "backtest", "explain_feature"]
 ERRORS = [
     "BundleError",
     "DataError",
@@ -27,7 +27,7 @@ ERRORS = [
     "NotEnoughHistoryError",
     "PolicyError",
 ]
-SUBMODULES = ["datasets", "plots"]
+SUBMODULES = ["datasets", "plots", "testing"]
 PUBLIC = sorted([*CLASSES, *FUNCTIONS, *ERRORS, *SUBMODULES])
 
 # numpydoc's own codes: no docstring; no summary, or one that is no sentence; parameters missing, unknown or

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from earlywarn import datasets as datasets
     from earlywarn import plots as plots
+    from earlywarn import testing as testing
     from earlywarn.actions.policy import Policy as Policy
     from earlywarn.errors import BundleError as BundleError
     from earlywarn.errors import DataError as DataError
@@ -27,20 +28,24 @@ if TYPE_CHECKING:
     from earlywarn.features.catalogue import FeatureSet as FeatureSet
     from earlywarn.features.leak import audit_leakage as audit_leakage
     from earlywarn.outcomes import Outcome as Outcome
+    from earlywarn.reasons.asked import explain_feature as explain_feature
     from earlywarn.risk.backtest import backtest as backtest
     from earlywarn.risk.model import RiskModel as RiskModel
     from earlywarn.scorer import Scorer as Scorer
     from earlywarn.tables.ledger import Ledger as Ledger
+    from earlywarn.tables.store import LedgerStore as LedgerStore
 
     __version__: str
 
 _MODULE_OF = {
     "Ledger": "tables.ledger",
+    "LedgerStore": "tables.store",
     "Outcome": "outcomes",
     "Feature": "features.catalogue",
     "FeatureSet": "features.catalogue",
     "aggregate": "features.aggregates",
     "audit_leakage": "features.leak",
+    "explain_feature": "reasons.asked",
     "RiskModel": "risk.model",
     "backtest": "risk.backtest",
     "Policy": "actions.policy",
@@ -54,7 +59,7 @@ _MODULE_OF = {
     "PolicyError": "errors",
     "ExperimentalWarning": "errors",
 }
-_SUBMODULES = ("datasets", "plots")
+_SUBMODULES = ("datasets", "plots", "testing")
 
 __all__ = [*_MODULE_OF, *_SUBMODULES]
 
