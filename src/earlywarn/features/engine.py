@@ -21,7 +21,7 @@ from earlywarn.features.aggregates import Segments
 from earlywarn.features.evaluate import Codes, Column
 from earlywarn.features.expression import Aggregate, Node, Selection
 from earlywarn.features.reader import Reader
-from earlywarn.features.windows import Chosen, Timeline, edges
+from earlywarn.features.windows import Chosen, Timeline, by_owner, edges
 
 __all__ = ["OwnFacts"]
 
@@ -83,9 +83,10 @@ class OwnFacts:
 
     def __init__(self, timeline: Timeline, reader: Reader, owner: Rows, as_of: Rows) -> None:
         self.timeline, self.reader = timeline, reader
-        self.order = np.lexsort((as_of, owner))  # an entity's facts are then still at hand for its next observation
         known = len(timeline.begins) - 1
-        self.owner = np.where(owner < known, owner, -1)[self.order]
+        whose = np.where(owner < known, owner, -1)
+        self.order = by_owner(whose)  # an entity's facts are then still at hand for its next observation
+        self.owner = whose[self.order]
         self.as_of = as_of[self.order]
         self._bounds: dict[tuple[Any, ...], tuple[Rows, Rows, Rows]] = {}
         self._streams: dict[Node | None, _Stream] = {}
@@ -218,9 +219,8 @@ class OwnFacts:
                 else:
                     seen, labels = plain.seen_by(self.reader, one, chosen, as_of, numbers, keep_missing=False)
                     plain.refuse_text(self.reader, one.function, labels)
-                    found[one][part] = reduced([one], _behind_each_other(one, seen, as_of[chosen.first : chosen.stop]))[
-                        one
-                    ]
+                    windows = _behind_each_other(one, seen, as_of[chosen.first : chosen.stop])
+                    found[one][part] = reduced([one], windows)[one]
 
     # -- results -----------------------------------------------------------------------------------------
 
