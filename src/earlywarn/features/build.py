@@ -9,6 +9,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pandas as pd
@@ -31,6 +32,8 @@ from earlywarn.tables.schema import STREAMS, TABLES
 __all__ = ["compute"]
 
 log = logging.getLogger("earlywarn")
+#: Timelines of each ledger by table, for as long as the ledger lives.
+_TIMELINES: WeakKeyDictionary[Ledger, dict[str, Timeline]] = WeakKeyDictionary()
 _NUMBER_OF_INVOICES = language.parse("count(invoices, days=36500)").aggregates[0]
 
 
@@ -104,7 +107,6 @@ class _Engine:
         self.observed = Observed(ledger, obs)
         self.notices: list[str] = []
         self.groups = Groups(ledger, self.observed.owner, self.observed.as_of, context)
-        self.timelines: dict[str, Timeline] = {}
         self.results: dict[Aggregate, Column] = {}
         self.compiled = compiled
 
@@ -243,8 +245,9 @@ class _Engine:
         return np.full(len(self.observed.as_of), np.nan)
 
     def timeline(self, table: str) -> Timeline:
-        """Facts of a table, sorted once."""
-        if table not in self.timelines:
+        """Facts of a table, sorted once for a ledger."""
+        kept = _TIMELINES.setdefault(self.ledger, {})
+        if table not in kept:
             facts = self.ledger.facts(table)
-            self.timelines[table] = Timeline(in_force(facts, TABLES[table].key[0]) if facts.lasting else facts)
-        return self.timelines[table]
+            kept[table] = Timeline(in_force(facts, TABLES[table].key[0]) if facts.lasting else facts)
+        return kept[table]

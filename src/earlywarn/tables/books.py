@@ -13,9 +13,11 @@ from earlywarn.tables.postings import (
     EXPECTED,
     INVOICE,
     PAYMENT,
+    PAYOUT,
     RECEIPT,
     RETURN,
     SCHEDULE_DUE,
+    SETTLE,
     UNALLOCATED,
     WITHDRAWAL,
     WITHDRAWN,
@@ -38,7 +40,7 @@ class Source:
     value_at: int
     attempt: float
     returnable_until: int = NAT
-    use: str = "settle"
+    use: int = SETTLE
     names: int = UNALLOCATED
     received: int = 0
     gone: int = 0
@@ -222,7 +224,7 @@ class Books:
 
     def receipt(self, event: Event) -> None:
         """Money came in, or a version of an earlier receipt replaces it."""
-        if event.use == "payout":
+        if event.use == PAYOUT:
             self.payout(event)
             return
         versions = self.sources.setdefault(event.source, [])
@@ -242,7 +244,7 @@ class Books:
         source.received = event.amount
         source.free += event.amount
         self.credit_changed(source)
-        if source.use == "settle":
+        if source.use == SETTLE:
             self.place(source)
         for early in self.early_returns.pop(event.source, []):
             self.returned(early)
@@ -304,7 +306,7 @@ class Books:
 
     def credit_changed(self, source: Source) -> None:
         """Keep the list of sources that have money to give."""
-        if source.use != "settle":
+        if source.use != SETTLE:
             return
         if source.free > 0 and source not in self.credit:
             self.credit.append(source)
@@ -347,7 +349,7 @@ class Books:
 
     def returned(self, event: Event) -> None:
         """Money goes back: first what is credit, then what was placed last."""
-        if event.use == "payout":
+        if event.use == PAYOUT:
             self.paid_back_in(event)
             return
         versions = self.sources.get(event.source, [])

@@ -6,7 +6,7 @@ a run are reported together.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal, DecimalException
 from typing import Any
@@ -18,6 +18,7 @@ import pandas as pd
 from earlywarn.dates import NAT, US_PER_DAY
 from earlywarn.errors import suggest
 from earlywarn.tables.schema import Column
+from earlywarn.tables.text import Text
 
 __all__ = ["Faults", "Text", "coerce", "no_money", "stated"]
 
@@ -28,57 +29,6 @@ Rows = npt.NDArray[np.int64]
 no_money = NAT
 EARLIEST = int(np.datetime64("1900-01-01", "us").astype(np.int64))
 LATEST = int(np.datetime64("2200-01-01", "us").astype(np.int64))
-
-
-@dataclass(frozen=True)
-class Text:
-    """A text column as codes into sorted labels; -1 is missing.
-
-    Attributes
-    ----------
-    codes : ndarray of int64, shape (n,)
-    labels : tuple of str
-    """
-
-    codes: Rows
-    labels: tuple[str, ...]
-
-    def take(self, rows: Rows | Mask) -> Text:
-        """The given rows."""
-        return Text(self.codes[rows], self.labels)
-
-    def values(self) -> npt.NDArray[np.object_]:
-        """The texts themselves, None where missing."""
-        lookup = np.array([*self.labels, None], dtype=object)
-        return lookup[self.codes]
-
-    def is_word(self, *words: str) -> Mask:
-        """Where the text is one of the words."""
-        asked = set(words)
-        wanted = [code for code, label in enumerate(self.labels) if label in asked]
-        return np.isin(self.codes, wanted)
-
-    def codes_in(self, labels: Sequence[str]) -> Rows:
-        """The same texts as codes into other labels; -1 where missing or not among them."""
-        place = {label: code for code, label in enumerate(labels)}
-        return np.array([place.get(label, -1) for label in self.labels] + [-1], dtype=np.int64)[self.codes]
-
-    def filled(self, word: str) -> Text:
-        """The same column with a word where the text is missing."""
-        if (self.codes >= 0).all():
-            return self
-        return Text.of(np.where(self.codes < 0, word, self.values()))
-
-    @staticmethod
-    def of(values: Any) -> Text:
-        """Encode an array of texts; None and NaN are missing."""
-        codes, labels = pd.factorize(np.asarray(values, dtype=object), sort=True, use_na_sentinel=True)
-        return Text(codes.astype(np.int64), tuple(map(str, labels)))
-
-    @staticmethod
-    def empty(count: int) -> Text:
-        """A column without any text."""
-        return Text(np.full(count, -1, dtype=np.int64), ())
 
 
 @dataclass
@@ -137,18 +87,29 @@ def coerce(
 
 
 _LISTS = (list, tuple, np.ndarray)
+#: What a column of objects holds when none of them is a list, as pandas says it.
+_ATOMS = ("string", "empty", "integer", "floating")
 
 
 def _to_text(series: pd.Series[Any]) -> Text:
     """Ids and words: whole floats lose their ``.0``, blanks become missing."""
-    if series.dtype == np.dtype(object):
+    if series.dtype == np.dtype(object) and pd.api.types.infer_dtype(series, skipna=True) not in _ATOMS:
         series = series.map(lambda value: " ".join(map(str, value)) if isinstance(value, _LISTS) else value)
-    codes, uniques = pd.factorize(series, use_na_sentinel=True)
-    words = [_word(value) for value in uniques]
-    labels = sorted({word for word in words if word})
-    place = {word: code for code, word in enumerate(labels)}
-    recode = np.array([place.get(word, -1) for word in words] + [-1], dtype=np.int64)
+    codes, values = _distinct(series)
+    try:
+        words = list(map(str.strip, values))
+    except TypeError:  # not all are text
+        words = [_word(value) for value in values]
+    labels = sorted(dict.fromkeys(filter(None, words)))
+    place = dict(zip(labels, range(len(labels)), strict=True))
+    recode = np.fromiter((place.get(word, -1) for word in [*words, ""]), dtype=np.int64, count=len(words) + 1)
     return Text(recode[codes], tuple(labels))
+
+
+def _distinct(series: pd.Series[Any]) -> tuple[Rows, list[Any]]:
+    """A column as codes into its distinct values, -1 where missing."""
+    codes, uniques = pd.factorize(series, use_na_sentinel=True)
+    return codes.astype(np.int64, copy=False), np.asarray(uniques, dtype=object).tolist()
 
 
 def _word(value: Any) -> str:
@@ -177,7 +138,8 @@ _TRUTH = {"true": 1.0, "false": 0.0, "1": 1.0, "0": 0.0, "1.0": 1.0, "0.0": 0.0,
 
 def _to_bools(series: pd.Series[Any]) -> tuple[Any, list[tuple[str, str, Mask]]]:
     given = stated(series)
-    truth = np.array([_TRUTH.get(str(value).strip().lower(), np.nan) for value in series], dtype=np.float64)
+    codes, values = _distinct(series)
+    truth = np.array([_TRUTH.get(str(value).strip().lower(), np.nan) for value in values] + [np.nan])[codes]
     return np.where(given, truth, np.nan), [("D136", "is neither true nor false", given & np.isnan(truth))]
 
 
@@ -202,9 +164,10 @@ def _to_money(series: pd.Series[Any], digits: int) -> tuple[Any, list[tuple[str,
 def _text_to_money(series: pd.Series[Any], given: Mask, digits: int) -> tuple[Any, list[tuple[str, str, Mask]]]:
     minor = np.full(len(series), no_money, dtype=np.int64)
     bad, fine = np.zeros(len(series), dtype=bool), np.zeros(len(series), dtype=bool)
-    for row in np.flatnonzero(given):
+    rows = np.flatnonzero(given)
+    for row, value in zip(rows.tolist(), np.asarray(series, dtype=object)[rows].tolist(), strict=True):
         try:
-            scaled = Decimal(str(series.iloc[row]).strip()).scaleb(digits)
+            scaled = Decimal(str(value).strip()).scaleb(digits)
         except DecimalException:
             bad[row] = True
             continue
@@ -225,7 +188,7 @@ def _to_dates(series: pd.Series[Any], timezone: str) -> tuple[Any, list[tuple[st
     if isinstance(series.dtype, pd.DatetimeTZDtype):
         series = series.dt.tz_convert(timezone).dt.tz_localize(None)
     if pd.api.types.is_datetime64_dtype(series.dtype):
-        us = series.to_numpy().astype("M8[us]").astype(np.int64)
+        us = series.to_numpy().astype("M8[us]").view(np.int64)
         return _within_reach(us, series.isna().to_numpy())
     if pd.api.types.is_numeric_dtype(series.dtype):
         given = stated(series)
@@ -273,16 +236,18 @@ def _parse_iso(text: str) -> Any:
 
 
 def _within_reach(us: Rows, missing: Mask) -> tuple[Rows, list[tuple[str, str, Mask]]]:
-    far = ~missing & ((us < EARLIEST) | (us >= LATEST))
-    return np.where(far | missing, NAT, us), [("D137", "lies before 1900 or after 2199", far)]
+    out = (us < EARLIEST) | (us >= LATEST)
+    far = ~missing & out
+    return np.where(far | missing, NAT, us) if out.any() or missing.any() else us, [
+        ("D137", "lies before 1900 or after 2199", far)
+    ]
 
 
 def stated(series: pd.Series[Any]) -> Mask:
     """Where a value is stated: not missing and not blank."""
     given = series.notna().to_numpy(dtype=bool)
     if pd.api.types.is_string_dtype(series.dtype) or pd.api.types.is_object_dtype(series.dtype):
-        blank = series.map(lambda value: isinstance(value, str) and not value.strip()).to_numpy(
-            dtype=bool, na_value=False
-        )
-        given = given & ~blank
+        values = np.asarray(series, dtype=object)
+        blank = [isinstance(value, str) and (not value or value.isspace()) for value in values.tolist()]
+        given = given & ~np.array(blank, dtype=bool)
     return given

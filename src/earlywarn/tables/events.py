@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,7 @@ from earlywarn.dates import FOREVER, NAT, add_bank_days, day_end, day_number
 from earlywarn.tables import postings as book
 from earlywarn.tables.checks import Text
 from earlywarn.tables.facts import Facts, first_version
+from earlywarn.tables.postings import Events
 
 __all__ = ["RETURN_WINDOW_DAYS", "Debts", "is_collection", "returnable_until", "settlement_events"]
 
@@ -65,70 +67,94 @@ def is_collection(payments: Facts) -> npt.NDArray[np.bool_]:
     return method.is_word(*RETURN_WINDOW_DAYS) | ((method.codes < 0) & (scheme.codes >= 0))
 
 
-def settlement_events(tables: Mapping[str, Facts], debts: Debts) -> Iterator[book.Event]:
+def settlement_events(tables: Mapping[str, Facts], debts: Debts) -> Events:
     """Every event of the tables, in no particular order."""
-    yield from _invoice_events(tables["invoices"], debts, tables["payments"])
-    yield from _due_changes(tables["invoice_events"], debts)
-    yield from _schedule_events(tables["schedule"], tables["invoices"], len(debts.invoice_ids))
-    yield from _allocation_events(tables["allocations"], debts, tables["payments"])
-    yield from _payment_events(tables["payments"], debts)
+    invoices, payments = tables["invoices"], tables["payments"]
+    parts = [
+        *_invoice_events(invoices, debts, payments),
+        _due_changes(tables["invoice_events"], debts),
+        *_schedule_events(tables["schedule"], invoices, len(debts.invoice_ids)),
+        _allocation_events(tables["allocations"], debts, payments),
+        _payment_events(payments, debts),
+    ]
+    return Events.joined([part for part in parts if len(part)] or parts[:1])
 
 
-def _invoice_events(invoices: Facts, debts: Debts, payments: Facts) -> Iterator[book.Event]:
+def added_since(amount: Rows, known_at: Rows, *keys: npt.NDArray[Any]) -> Rows:
+    """What each row adds to the row of the same keys that was known before it.
+
+    Parameters
+    ----------
+    amount, known_at : ndarray of int64, shape (n,)
+    *keys : ndarray, shape (n,)
+        Rows that are equal in all of them are versions of one amount.
+
+    Returns
+    -------
+    ndarray of int64, shape (n,)
+
+    Examples
+    --------
+    >>> added_since(np.array([70, 50, 9]), np.array([2, 1, 1]), np.array([0, 0, 1]))
+    array([20, 50,  9])
+    """
+    order = np.lexsort((known_at, *keys))
+    later = np.ones(max(len(order) - 1, 0), dtype=bool)
+    for key in keys:
+        later &= key[order][1:] == key[order][:-1]
+    before = np.zeros(len(order), dtype=np.int64)
+    before[order[1:][later]] = amount[order[:-1][later]]
+    return amount - before
+
+
+def _invoice_events(invoices: Facts, debts: Debts, payments: Facts) -> list[Events]:
+    """Invoices, credit notes, and what was withdrawn of them."""
     ids = invoices.text("invoice_id").codes
     amount = invoices.numbers("amount")
     credit = amount[first_version(ids, invoices.known_at)] < 0
-    corrects = debts.number(invoices.text("corrects_id"))
-    accounts, contracts = invoices.text("account_id").codes, invoices.text("contract_id").codes
-    due = invoices.moments("due_on")
-    withdrawn = invoices.moments("withdrawn_on")
-    credit_source = len(payments.text("payment_id").labels)
-    for row in range(len(invoices)):
-        number, owner = int(ids[row]), int(invoices.owner[row])
-        known, happened = int(invoices.known_at[row]), int(invoices.happened_at[row])
-        if credit[row]:
-            yield book.Event(
-                owner, known, book.CREDIT_NOTE, number, debt=int(corrects[row]), amount=-int(amount[row]),
-                happened_at=happened, value_at=happened, source=credit_source + number, clearing=book.CREDIT,
-            )  # fmt: skip
-        else:
-            yield book.Event(
-                owner, known, book.INVOICE, number, debt=number, amount=int(amount[row]), happened_at=happened,
-                due_at=int(due[row]), account=int(accounts[row]), contract=int(contracts[row]),
-            )  # fmt: skip
-    for row, at, added in _withdrawals(invoices, credit):
-        number, happened = int(ids[row]), int(max(withdrawn[row], invoices.happened_at[row]))
-        kind = book.RETURN if credit[row] else book.WITHDRAWN
-        yield book.Event(
-            int(invoices.owner[row]), at, kind, number, debt=number, amount=added, happened_at=happened,
-            source=credit_source + number,
-        )  # fmt: skip
+    source = len(payments.text("payment_id").labels) + ids  # credit notes are numbered after the payments
+    bill, note = np.flatnonzero(~credit), np.flatnonzero(credit)
+    bills = Events.made(
+        len(bill), customer=invoices.owner[bill], known_at=invoices.known_at[bill], kind=book.INVOICE, order=ids[bill],
+        debt=ids[bill], amount=amount[bill], happened_at=invoices.happened_at[bill],
+        due_at=invoices.moments("due_on")[bill], account=invoices.text("account_id").codes[bill],
+        contract=invoices.text("contract_id").codes[bill],
+    )  # fmt: skip
+    notes = Events.made(
+        len(note), customer=invoices.owner[note], known_at=invoices.known_at[note], kind=book.CREDIT_NOTE,
+        order=ids[note], debt=debts.number(invoices.text("corrects_id").take(note)), amount=-amount[note],
+        happened_at=invoices.happened_at[note], value_at=invoices.happened_at[note], source=source[note],
+        clearing=book.CREDIT,
+    )  # fmt: skip
+    row, at, added = _withdrawals(invoices, credit)
+    happened = np.maximum(invoices.moments("withdrawn_on")[row], invoices.happened_at[row])
+    gone = Events.made(
+        len(row), customer=invoices.owner[row], known_at=at, order=ids[row], debt=ids[row], amount=added,
+        kind=np.where(credit[row], book.RETURN, book.WITHDRAWN), happened_at=happened, source=source[row],
+    )  # fmt: skip
+    return [bills, notes, gone]
 
 
-def _withdrawals(invoices: Facts, credit: npt.NDArray[np.bool_]) -> Iterator[tuple[int, int, int]]:
+def _withdrawals(invoices: Facts, credit: npt.NDArray[np.bool_]) -> tuple[Rows, Rows, Rows]:
     """(row, known_at, change of the credit that is withdrawn) for each version that is withdrawn, or no more."""
-    ids, amount = invoices.text("invoice_id").codes, invoices.numbers("amount")
-    gone_at = invoices.cell_known.get("withdrawn_on", np.full(len(invoices), FOREVER))
-    gone_at = np.where(gone_at >= invoices.known_until, FOREVER, gone_at)
-    gone: dict[int, int] = {}
-    for row in np.argsort(invoices.known_at, kind="stable"):
-        number, is_gone = int(ids[row]), gone_at[row] != FOREVER
-        before = gone.get(number, 0)
-        gone[number] = -int(amount[row]) if is_gone and credit[row] else 0
-        if is_gone or gone[number] != before:
-            yield int(row), int(gone_at[row] if is_gone else invoices.known_at[row]), gone[number] - before
+    if "withdrawn_on" not in invoices.cell_known:
+        return (np.empty(0, dtype=np.int64),) * 3
+    gone_at = invoices.cell_known["withdrawn_on"]
+    gone = (gone_at < invoices.known_until) & (gone_at != FOREVER)
+    lost = np.where(gone & credit, -invoices.numbers("amount"), 0)
+    added = added_since(lost, invoices.known_at, invoices.text("invoice_id").codes)
+    rows = np.flatnonzero(gone | (added != 0))
+    rows = rows[np.argsort(invoices.known_at[rows], kind="stable")]
+    return rows, np.where(gone, gone_at, invoices.known_at)[rows], added[rows]
 
 
-def _due_changes(events: Facts, debts: Debts) -> Iterator[book.Event]:
-    numbers = debts.number(events.text("invoice_id"))
-    moved = events.text("event").is_word("due_changed") & (events.moments("due_on") != NAT) & (numbers >= 0)
-    due = events.moments("due_on")
-    for row in np.flatnonzero(moved):
-        number = int(numbers[row])
-        yield book.Event(
-            int(debts.owner[number]), int(events.known_at[row]), book.DUE_CHANGED, int(events.row[row]),
-            debt=number, happened_at=int(events.happened_at[row]), due_at=int(due[row]),
-        )  # fmt: skip
+def _due_changes(events: Facts, debts: Debts) -> Events:
+    numbers, due = debts.number(events.text("invoice_id")), events.moments("due_on")
+    rows = np.flatnonzero(events.text("event").is_word("due_changed") & (due != NAT) & (numbers >= 0))
+    return Events.made(
+        len(rows), customer=debts.owner[numbers[rows]], known_at=events.known_at[rows], kind=book.DUE_CHANGED,
+        order=events.row[rows], debt=numbers[rows], happened_at=events.happened_at[rows], due_at=due[rows],
+    )  # fmt: skip
 
 
 def plan_numbers(schedule: Facts) -> Rows:
@@ -141,38 +167,32 @@ def plan_numbers(schedule: Facts) -> Rows:
     return first[number.reshape(-1)]
 
 
-def _schedule_events(schedule: Facts, invoices: Facts, offset: int) -> Iterator[book.Event]:
+def _schedule_events(schedule: Facts, invoices: Facts, offset: int) -> list[Events]:
     """Each planned amount when it becomes known, and on its day; accounts in the codes of the invoices."""
-    accounts = _stated(schedule.text("account_id"), invoices.text("account_id"))
-    contracts = _stated(schedule.text("contract_id"), invoices.text("contract_id"))
-    amount, number = schedule.numbers("amount"), plan_numbers(schedule)
-    for row in range(len(schedule)):
-        due, known = int(schedule.happened_at[row]), int(schedule.known_at[row])
-        plan = book.Event(
-            int(schedule.owner[row]), known, book.EXPECTED, row, debt=offset + int(number[row]),
-            amount=int(amount[row]), happened_at=due, due_at=due, account=int(accounts[row]),
-            contract=int(contracts[row]),
-        )  # fmt: skip
-        yield plan
-        yield plan._replace(kind=book.SCHEDULE_DUE, known_at=max(known, due))
+    due, known = schedule.happened_at, schedule.known_at
+    plan = {
+        "customer": schedule.owner, "order": np.arange(len(schedule)), "debt": offset + plan_numbers(schedule),
+        "amount": schedule.numbers("amount", 0), "happened_at": due, "due_at": due,
+        "account": _stated(schedule.text("account_id"), invoices.text("account_id")),
+        "contract": _stated(schedule.text("contract_id"), invoices.text("contract_id")),
+    }  # fmt: skip
+    return [
+        Events.made(len(schedule), known_at=known, kind=book.EXPECTED, **plan),
+        Events.made(len(schedule), known_at=np.maximum(known, due), kind=book.SCHEDULE_DUE, **plan),
+    ]
 
 
-def _allocation_events(allocations: Facts, debts: Debts, payments: Facts) -> Iterator[book.Event]:
+def _allocation_events(allocations: Facts, debts: Debts, payments: Facts) -> Events:
     """One event per version, with what it adds to the version before."""
     numbers = debts.number(allocations.text("invoice_id"))
     sources = allocations.text("payment_id").codes_in(payments.text("payment_id").labels)
-    amount = allocations.numbers("amount")
-    before: dict[tuple[int, int], int] = {}
-    for row in np.argsort(allocations.known_at, kind="stable"):
-        key = int(sources[row]), int(numbers[row])
-        if min(key) < 0:
-            continue
-        added = int(amount[row]) - before.get(key, 0)
-        before[key] = int(amount[row])
-        yield book.Event(
-            int(debts.owner[key[1]]), int(allocations.known_at[row]), book.ALLOCATION, int(row), debt=key[1],
-            amount=added, happened_at=int(allocations.happened_at[row]), source=key[0],
-        )  # fmt: skip
+    rows = np.flatnonzero((numbers >= 0) & (sources >= 0))
+    number, source, known = numbers[rows], sources[rows], allocations.known_at[rows]
+    added = added_since(allocations.numbers("amount", 0)[rows], known, source, number)
+    return Events.made(
+        len(rows), customer=debts.owner[number], known_at=known, kind=book.ALLOCATION, order=rows, debt=number,
+        amount=added, happened_at=allocations.happened_at[rows], source=source,
+    )  # fmt: skip
 
 
 def _stated(ids: Text, known: Text) -> Rows:
@@ -181,43 +201,31 @@ def _stated(ids: Text, known: Text) -> Rows:
     return np.where((ids.codes >= 0) & (codes < 0), -2, codes)
 
 
-def _payment_events(payments: Facts, debts: Debts) -> Iterator[book.Event]:
+def _payment_events(payments: Facts, debts: Debts) -> Events:
     ids = payments.text("payment_id").codes
     event, kind = payments.text("event"), payments.text("kind")
     comes = (event.codes < 0) | event.is_word("settled")
     goes = event.is_word("failed", "returned", "refunded", "reversed")
-    clearing = kind.is_word(*_CLEARINGS)
     value = payments.moments("value_on")
-    value = np.where(value == NAT, payments.happened_at, value)
     named = debts.number(payments.text("invoice_id"))
     if len(debts.owner):
         named = np.where((named >= 0) & (debts.owner[named] == payments.owner), named, book.UNALLOCATED)
-    amount, attempt = payments.numbers("amount"), payments.numbers("attempt")
-    refund, returnable = event.is_word("refunded"), returnable_until(payments)
-    use = np.where(kind.is_word("deposit"), "hold", np.where(kind.is_word("payout"), "payout", "settle"))
-    amount = _added(payments, amount, goes | (use == "payout"))
-    for row in np.flatnonzero(comes | (goes & (amount != 0))):
-        yield book.Event(
-            int(payments.owner[row]), int(payments.known_at[row]), book.RECEIPT if comes[row] else book.RETURN,
-            int(ids[row]), debt=int(named[row]), amount=int(amount[row]), happened_at=int(payments.happened_at[row]),
-            value_at=int(value[row]), source=int(ids[row]), attempt=float(attempt[row]),
-            clearing=book.CLEARING if clearing[row] else book.PAYMENT, returnable_until=int(returnable[row]),
-            refund=bool(refund[row]), use=str(use[row]),
-        )  # fmt: skip
-
-
-def _added(payments: Facts, amount: Rows, where: npt.NDArray[np.bool_]) -> Rows:
-    """What goes out, less what the version before said; other amounts as they are."""
-    ids, attempt = payments.text("payment_id").codes, np.nan_to_num(payments.numbers("attempt"), nan=-1.0)
-    event = payments.text("event").codes
-    before: dict[tuple[int, int, float], int] = {}
-    added = amount.copy()
-    for row in np.argsort(payments.known_at, kind="stable"):
-        if where[row]:
-            key = int(ids[row]), int(event[row]), float(attempt[row])
-            added[row] = amount[row] - before.get(key, 0)
-            before[key] = int(amount[row])
-    return added
+    attempt = payments.numbers("attempt")
+    use = np.select([kind.is_word("deposit"), kind.is_word("payout")], [book.HOLD, book.PAYOUT], book.SETTLE)
+    amount = payments.numbers("amount", 0).copy()
+    out = np.flatnonzero(goes | (use == book.PAYOUT))
+    amount[out] = added_since(
+        amount[out], payments.known_at[out], ids[out], event.codes[out], np.nan_to_num(attempt[out], nan=-1.0)
+    )
+    rows = np.flatnonzero(comes | (goes & (amount != 0)))
+    return Events.made(
+        len(rows), customer=payments.owner[rows], known_at=payments.known_at[rows], order=ids[rows],
+        kind=np.where(comes[rows], book.RECEIPT, book.RETURN), debt=named[rows], amount=amount[rows],
+        happened_at=payments.happened_at[rows], source=ids[rows], attempt=attempt[rows], use=use[rows],
+        value_at=np.where(value == NAT, payments.happened_at, value)[rows],
+        clearing=np.where(kind.is_word(*_CLEARINGS), book.CLEARING, book.PAYMENT)[rows],
+        returnable_until=returnable_until(payments)[rows], refund=event.is_word("refunded")[rows],
+    )  # fmt: skip
 
 
 def returnable_until(payments: Facts) -> Rows:

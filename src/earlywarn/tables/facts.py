@@ -86,11 +86,18 @@ class Facts:
         return np.full(len(self), NAT, dtype=np.int64) if values is None else np.asarray(values, dtype=np.int64)
 
     def take(self, rows: Any) -> Facts:
-        """The given rows."""
+        """The given rows; the facts themselves when a mask keeps them all."""
+        if isinstance(rows, np.ndarray) and rows.dtype == bool and rows.all():
+            return self
+        happened = self.happened_at[rows]
+        columns = {
+            name: happened if values is self.happened_at else _take(values, rows)
+            for name, values in self.columns.items()
+        }
         return replace(
             self,
-            columns=MappingProxyType({name: _take(values, rows) for name, values in self.columns.items()}),
-            happened_at=self.happened_at[rows],
+            columns=MappingProxyType(columns),
+            happened_at=happened,
             known_at=self.known_at[rows],
             known_until=self.known_until[rows],
             owner=self.owner[rows],
@@ -243,12 +250,14 @@ def _date(schema: TableSchema, columns: dict[str, Values], count: int, lag_days:
     assert not isinstance(happened, Text)
     if schema.lasting:
         happened = np.where(happened == NAT, ALWAYS, happened)
-    known = np.where(happened == ALWAYS, ALWAYS, known_after(happened, lag_days, bank=schema.bank_lag))
+    code, moments = pd.factorize(happened)
+    known = np.where(moments == ALWAYS, ALWAYS, known_after(moments, lag_days, bank=schema.bank_lag))[code]
     if schema.name == "schedule":
         known = _schedule_known(columns, happened)
-    stated = columns.pop("known_at", no_time)
-    assert not isinstance(stated, Text)
-    known = np.where((stated == NAT) | (stated == ALWAYS), known, stated)
+    stated = columns.pop("known_at", None)
+    if stated is not None:
+        assert not isinstance(stated, Text)
+        known = np.where((stated == NAT) | (stated == ALWAYS), known, stated)
     cells = {}
     for column in schema.columns.values():
         if column.known_from and column.name in columns:

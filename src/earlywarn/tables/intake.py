@@ -154,7 +154,7 @@ class Intake:
             if asked is None:
                 self.notices.append("no currency is stated; amounts are taken as EUR. Name another in currency=….")
             return asked or "EUR"
-        found = sorted({str(word).strip() for word in invoices["currency"].dropna() if str(word).strip()})
+        found = sorted({str(word).strip() for word in invoices["currency"].dropna().unique() if str(word).strip()})
         if asked is None and len(found) > 1:
             counts = invoices["currency"].value_counts()
             raise DataError(
@@ -203,7 +203,7 @@ class Intake:
         """One table as facts, its owners still unset."""
         frame = self.frames.get(name)
         if frame is None:
-            return _empty_table(name)
+            return _empty_table(name) if name in TABLES else _no_rows(schema)
         return check_table(schema, frame, self.faults, timezone=self.timezone, digits=digits, lag_days=self.lags[name])
 
     def check_invoices(self, invoices: Facts) -> Facts:
@@ -264,8 +264,8 @@ class Intake:
         assert schema.parent is not None
         column, parent_name = schema.parent
         parent = tables[parent_name]
-        if parent_name == "accounts" and "accounts" not in self.frames:
-            return replace(facts, owner=facts.text("account_id").codes_in(customers))
+        if parent_name in ("accounts", "contracts") and parent_name not in self.frames:  # one of each per customer
+            return replace(facts, owner=facts.text(column).codes_in(customers))
         owner, known, happened = _of_parent(facts.text(column), parent)
         dated = facts.happened_at if schema.time else np.where(facts.lasting, facts.happened_at, happened)
         no_moment = (facts.known_at == NAT) | (name == "instalments" and "known_at" not in self.frames.get(name, ()))
@@ -279,22 +279,22 @@ class Intake:
     def check_references(self, tables: Mapping[str, Facts]) -> None:
         """List references that lead nowhere; the rows themselves are kept."""
         invoices = tables["invoices"]
-        owner_of = dict(zip(invoices.text("invoice_id").values().tolist(), invoices.owner.tolist(), strict=True))
         payments = tables["payments"]
-        named = payments.text("invoice_id").values()
-        for what, code, wrong in (
+        named = payments.text("invoice_id")
+        owner, _, _ = _of_parent(named, invoices)
+        for what, code, mask in (
             ("names an invoice that is not there; kept as money without an invoice", "D151",
-             [word is not None and word not in owner_of for word in named]),
+             (named.codes >= 0) & (owner < 0)),
             ("names an invoice of another debtor; kept as money without an invoice", "D152",
-             [word in owner_of and owner_of[word] != owner for word, owner in zip(named, payments.owner, strict=True)]),
+             (owner >= 0) & (owner != payments.owner)),
         ):  # fmt: skip
-            mask = np.array(wrong, dtype=bool)
             if mask.any():
                 self.faults.add(
-                    "payments", payments.row[mask], "invoice_id", code, f"payments.invoice_id {what}", named[mask]
-                )
+                    "payments", payments.row[mask], "invoice_id", code, f"payments.invoice_id {what}",
+                    named.take(mask).values(),
+                )  # fmt: skip
         allocations = tables["allocations"].text("payment_id")
-        unpaid = ~allocations.is_word(*payments.text("payment_id").labels)
+        unpaid = allocations.codes_in(payments.text("payment_id").labels) < 0
         self.faults.add(
             "allocations", tables["allocations"].row[unpaid], "payment_id", "D154",
             "allocations.payment_id names a payment that is not there", allocations.values()[unpaid],
@@ -332,7 +332,10 @@ def _not_negative(name: str, days: int) -> int:
 @cache
 def _empty_table(name: str) -> Facts:
     """A table that was not handed over: all columns of its schema, no row."""
-    schema = TABLES[name]
+    return _no_rows(TABLES[name])
+
+
+def _no_rows(schema: TableSchema) -> Facts:
     frame = pd.DataFrame({column: pd.Series(dtype="float64") for column in schema.columns if column != "known_at"})
     return check_table(schema, frame, Faults(), timezone="UTC", digits=0, lag_days=0)
 
@@ -345,7 +348,7 @@ def _labels(tables: Mapping[str, Facts], column: str) -> tuple[str, ...]:
     found: set[str] = set()
     for facts in tables.values():
         text = facts.text(column)
-        found.update(text.labels[code] for code in np.unique(text.codes[text.codes >= 0]))
+        found.update(text.used().labels)
     return tuple(sorted(found))
 
 
@@ -360,8 +363,7 @@ def _of_parent(ids: Text, parent: Facts) -> tuple[npt.NDArray[np.int64], npt.NDA
     owner[key.codes[order]] = parent.owner[order]
     known[key.codes[order]] = parent.known_at[order]
     happened[key.codes[order]] = parent.happened_at[order]
-    place = {label: code for code, label in enumerate(key.labels)}
-    at = np.array([place.get(label, len(key.labels)) for label in ids.labels] + [len(key.labels)])[ids.codes]
+    at = ids.codes_in(key.labels)  # -1 takes the last
     return owner[at], known[at], happened[at]
 
 

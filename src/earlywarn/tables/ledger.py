@@ -14,10 +14,12 @@ import pandas as pd
 from earlywarn.dates import iso, moment
 from earlywarn.errors import DataError, suggest
 from earlywarn.tables import streams
+from earlywarn.tables.balances import balances
 from earlywarn.tables.checks import stated
 from earlywarn.tables.events import Debts, debts_of, settlement_events
 from earlywarn.tables.facts import Facts, as_text
 from earlywarn.tables.intake import Checked, Intake
+from earlywarn.tables.maturities import maturities
 from earlywarn.tables.postings import Entries, States
 from earlywarn.tables.read import read_frame, rename
 from earlywarn.tables.schema import STREAMS
@@ -373,7 +375,7 @@ class Ledger:
     @cached_property
     def maturities(self) -> Facts:
         """One fact per invoice when it is clear whether it was late."""
-        return streams.maturities(
+        return maturities(
             self.settlement.entries, self.settlement.states, self._tables["payments"], self.debts,
             late_after_days=self.late_after_days, lag_days=self.payment_lag_days, digits=self.digits,
         )  # fmt: skip
@@ -381,7 +383,7 @@ class Ledger:
     @cached_property
     def balances(self) -> Facts:
         """One fact per change of what a debtor owes."""
-        return streams.balances(self.settlement.states)
+        return balances(self.settlement.states)
 
     @cached_property
     def returns(self) -> Facts:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from earlywarn.dates import NAT
 
-__all__ = ["CLEARING", "CREDIT", "PAYMENT", "UNALLOCATED", "WITHDRAWAL", "Entries", "Event", "States"]
+__all__ = ["CLEARING", "CREDIT", "PAYMENT", "UNALLOCATED", "WITHDRAWAL", "Entries", "Event", "Events", "States"]
+
+Rows = npt.NDArray[np.int64]
+Small = npt.NDArray[np.uint8]
 
 #: Kinds of entry: what closed the debt.
 PAYMENT, CREDIT, CLEARING, WITHDRAWAL = 0, 1, 2, 3
@@ -19,6 +23,9 @@ UNALLOCATED = -1
 
 # Kinds of event, in the order in which they are taken at one moment.
 EXPECTED, INVOICE, DUE_CHANGED, SCHEDULE_DUE, WITHDRAWN, CREDIT_NOTE, ALLOCATION, RECEIPT, RETURN = range(9)
+
+#: What received money is for: to settle debts, a deposit that no invoice takes, or credit that is paid out.
+SETTLE, HOLD, PAYOUT = range(3)
 
 
 class Event(NamedTuple):
@@ -48,8 +55,8 @@ class Event(NamedTuple):
         Of a collection: a return that happened up to then counts from the day of the collection.
     refund : bool
         Money asked back by the payer; it never counts from the day of the collection.
-    use : str
-        "settle", "hold" (a deposit: never taken by an invoice) or "payout".
+    use : int
+        SETTLE, HOLD (a deposit: never taken by an invoice) or PAYOUT.
     """
 
     customer: int
@@ -68,7 +75,71 @@ class Event(NamedTuple):
     contract: int = -1
     returnable_until: int = NAT
     refund: bool = False
-    use: str = "settle"
+    use: int = SETTLE
+
+
+@dataclass(frozen=True)
+class Events:
+    """Many events as arrays; each attribute is that of `Event`, shape (n_events,).
+
+    Examples
+    --------
+    >>> Events.of([Event(0, 10, INVOICE, 0, debt=0, amount=500)]).amount
+    array([500])
+    """
+
+    customer: Rows
+    known_at: Rows
+    kind: Small
+    order: Rows
+    debt: Rows
+    amount: Rows
+    happened_at: Rows
+    due_at: Rows
+    value_at: Rows
+    source: Rows
+    attempt: npt.NDArray[np.float64]
+    clearing: Small
+    account: Rows
+    contract: Rows
+    returnable_until: Rows
+    refund: npt.NDArray[np.bool_]
+    use: Small
+
+    def __len__(self) -> int:
+        return len(self.customer)
+
+    @classmethod
+    def made(cls, count: int, **columns: Any) -> Events:
+        """So many events; a column that is not stated, or stated once, is the same for all."""
+        given = {**Event._field_defaults, **columns}
+        return cls(**{name: _column(name, given[name], count) for name in Event._fields})
+
+    @classmethod
+    def of(cls, events: Iterable[Event]) -> Events:
+        """The arrays of single events."""
+        rows = list(events)
+        return cls.made(len(rows), **{name: [getattr(row, name) for row in rows] for name in Event._fields})
+
+    @classmethod
+    def joined(cls, parts: Iterable[Events]) -> Events:
+        """All events of several arrays, one after the other."""
+        some = list(parts)
+        return cls(**{name: np.concatenate([getattr(part, name) for part in some]) for name in Event._fields})
+
+    def one_by_one(self, order: Rows | slice) -> Iterator[Event]:
+        """The events as `Event`, in the given order of rows."""
+        columns = [getattr(self, column.name)[order].tolist() for column in fields(self)]
+        return map(Event, *columns)
+
+
+_TYPES: dict[str, Any] = {"kind": np.uint8, "clearing": np.uint8, "use": np.uint8, "refund": bool, "attempt": float}
+
+
+def _column(name: str, values: Any, count: int) -> npt.NDArray[Any]:
+    """One column of events, in its type."""
+    column = np.asarray(values, dtype=_TYPES.get(name, np.int64))
+    return np.ascontiguousarray(column) if column.shape == (count,) else np.full(count, column)
 
 
 @dataclass(frozen=True)
@@ -89,14 +160,14 @@ class Entries:
         Whether the entry undoes a collection that came back while its return window was open.
     """
 
-    customer: npt.NDArray[np.int64]
-    debt: npt.NDArray[np.int64]
-    source: npt.NDArray[np.int64]
-    kind: npt.NDArray[np.int64]
-    amount: npt.NDArray[np.int64]
-    known_at: npt.NDArray[np.int64]
-    value_at: npt.NDArray[np.int64]
-    counts_at: npt.NDArray[np.int64]
+    customer: Rows
+    debt: Rows
+    source: Rows
+    kind: Rows
+    amount: Rows
+    known_at: Rows
+    value_at: Rows
+    counts_at: Rows
     returned: npt.NDArray[np.bool_]
 
 
@@ -115,12 +186,12 @@ class States:
     withdrawn : ndarray of bool
     """
 
-    customer: npt.NDArray[np.int64]
-    debt: npt.NDArray[np.int64]
-    known_at: npt.NDArray[np.int64]
-    known_until: npt.NDArray[np.int64]
-    open: npt.NDArray[np.int64]
-    amount: npt.NDArray[np.int64]
-    due_at: npt.NDArray[np.int64]
-    issued_at: npt.NDArray[np.int64]
+    customer: Rows
+    debt: Rows
+    known_at: Rows
+    known_until: Rows
+    open: Rows
+    amount: Rows
+    due_at: Rows
+    issued_at: Rows
     withdrawn: npt.NDArray[np.bool_]

@@ -45,7 +45,7 @@ def read_frame(source: Any, name: str) -> pd.DataFrame:
     if isinstance(source, str | Path):
         return _read_file(Path(source), name)
     if hasattr(source, "to_pandas"):  # pyarrow.Table and RecordBatch
-        return pd.DataFrame(source.to_pandas()).reset_index(drop=True)
+        return _of_arrow(source)
     raise DataError(
         f"{name} was handed over as {type(source).__name__}.",
         code="D111",
@@ -57,12 +57,19 @@ def _read_file(path: Path, name: str) -> pd.DataFrame:
     if not path.exists():
         raise DataError(f"{name}: there is no file {path.name!r}.", code="D110", hint="check the path.")
     if path.is_dir() or path.suffix.lower() in (".parquet", ".pq"):
-        return pd.read_parquet(path)
+        from pyarrow import parquet
+
+        return _of_arrow(parquet.read_table(path))
     if path.suffix.lower() in (".csv", ".gz", ".zip"):
         return pd.read_csv(path, dtype="str", keep_default_na=False, na_values=[""])
     raise DataError(
         f"{name}: {path.name!r} is neither Parquet nor CSV.", code="D111", hint="end it on .parquet or .csv."
     )
+
+
+def _of_arrow(table: Any) -> pd.DataFrame:
+    """A frame of an Arrow table; dates stay numbers, not one object per row."""
+    return pd.DataFrame(table.to_pandas(date_as_object=False)).reset_index(drop=True)
 
 
 def rename_columns(

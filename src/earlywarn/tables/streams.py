@@ -1,4 +1,4 @@
-"""Streams that settlement yields: settlements, maturities, balances, returns and obligations as dated facts.
+"""Streams that settlement yields, as dated facts: settlements, returns, obligations (and see `maturities`, `balances`).
 
 Each is computed from entries and states alone, in the order in which they became known, so a fact never
 changes: it is replaced by a later version with its own ``known_at``.
@@ -8,21 +8,24 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from heapq import heappop, heappush
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from earlywarn.dates import ALWAYS, FOREVER, NAT, US_PER_DAY, add_bank_days, day_end, day_number
+from earlywarn.dates import ALWAYS, FOREVER, NAT, US_PER_DAY, day_end, day_number
 from earlywarn.tables.checks import Text
 from earlywarn.tables.events import Debts, is_collection, plan_numbers
 from earlywarn.tables.facts import Facts
-from earlywarn.tables.postings import CLEARING, CREDIT, PAYMENT, Entries, States
+from earlywarn.tables.postings import CLEARING, PAYMENT, Entries, States
 from earlywarn.tables.schema import STREAMS
+from earlywarn.tables.upto import UpTo, ranges, sorted_rows
 
-__all__ = ["balances", "cause_family", "maturities", "obligations", "returns", "settlements", "tolerance"]
+__all__ = [
+    "cause_family", "close_of", "failed_collections", "obligations", "plans_end", "refusals", "returns", "settlements",
+    "stream", "tolerance",
+]  # fmt: skip
 
 Rows = npt.NDArray[np.int64]
 
@@ -47,7 +50,8 @@ def cause_family(codes: Text) -> Text:
     """
     family = {code: name for name, listed in CAUSES.items() for code in listed}
     words = [family.get(label.upper(), "unknown") for label in codes.labels] + ["unknown"]
-    return Text.of(np.array(words, dtype=object)[codes.codes])
+    of_label = Text.of(words)
+    return Text(of_label.codes[codes.codes], of_label.labels).used()
 
 
 def tolerance(amount: npt.NDArray[Any], digits: int) -> npt.NDArray[Any]:
@@ -62,23 +66,24 @@ def tolerance(amount: npt.NDArray[Any], digits: int) -> npt.NDArray[Any]:
     return least
 
 
-def _stream(name: str, rows: list[tuple[Any, ...]]) -> Facts:
-    """Facts from rows of (owner, happened_at, known_at, known_until, *values), sorted by owner and time."""
+def close_of(due_at: Rows, days: int = 0) -> Rows:
+    """Last microsecond of each due day, or of some days later."""
+    return (due_at // US_PER_DAY + days + 1) * US_PER_DAY - 1
+
+
+def stream(name: str, owner: Rows, happened_at: Rows, known_at: Rows, known_until: Rows, **values: Any) -> Facts:
+    """Facts of a stream from its columns, sorted by owner and time; a text column drops words that do not occur."""
     kinds = STREAMS[name]
-    head = np.array([row[:4] for row in rows], dtype=np.int64).reshape(-1, 4)
-    values: dict[str, Any] = {}
-    for place, (column, kind) in enumerate(kinds.items()):
-        cells = [row[4 + place] for row in rows]
-        if kind == "text":
-            values[column] = Text.of(np.array(cells, dtype=object)) if cells else Text.empty(0)
-        else:
-            values[column] = np.array(cells, dtype=np.float64 if kind == "number" else np.int64)
-    owner, happened, known, until = head.T
+    columns: dict[str, Any] = {}
+    for column, kind in kinds.items():
+        given = values[column]
+        columns[column] = given.used() if kind == "text" else given.astype(float if kind == "number" else np.int64)
     facts = Facts(
-        name=name, kinds=MappingProxyType(dict(kinds)), columns=MappingProxyType(values), happened_at=happened,
-        known_at=known, known_until=until, owner=owner, row=np.arange(len(head)), cell_known=MappingProxyType({}),
+        name=name, kinds=MappingProxyType(dict(kinds)), columns=MappingProxyType(columns), happened_at=happened_at,
+        known_at=known_at, known_until=known_until, owner=owner, row=np.arange(len(owner)),
+        cell_known=MappingProxyType({}),
     )  # fmt: skip
-    return facts.take(np.lexsort((facts.row, known, happened, owner)))
+    return facts.take(sorted_rows(known_at, happened_at, owner))
 
 
 def settlements(entries: Entries, states: States, payments: Facts) -> Facts:
@@ -95,238 +100,109 @@ def settlements(entries: Entries, states: States, payments: Facts) -> Facts:
     -------
     Facts with days_beyond_terms, days_to_pay (days), amount (minor units), parts (count), method
     """
-    methods = _methods_of_source(payments)
-    paid = _entries_by_debt(entries)
-    rows: list[tuple[Any, ...]] = []
-    for debt, span in _spans(states.debt):
-        closed_from: int | None = None
-        for i in span:
-            closed = states.open[i] == 0 and states.amount[i] > 0 and not states.withdrawn[i]
-            if closed and closed_from is None:
-                fact = _settled(entries, states, i, paid.get(debt, []), methods)
-                if fact is not None:
-                    closed_from = i
-                    rows.append(fact)
-            elif not closed and closed_from is not None:
-                rows[-1] = (*rows[-1][:3], int(states.known_at[i]), *rows[-1][4:])
-                closed_from = None
-    return _stream("settlements", rows)
-
-
-def _settled(
-    entries: Entries, states: States, i: int, own: list[int], methods: Mapping[int, list[tuple[int, str]]]
-) -> tuple[Any, ...] | None:
-    """The settlement fact of the debt in state ``i``; None when no payment, or a clearing, took part."""
-    net: dict[int, int] = defaultdict(int)
-    value: dict[int, int] = {}
-    cleared = 0
-    for e in own:
-        if entries.known_at[e] > states.known_at[i]:
-            break
-        cleared += int(entries.amount[e]) if entries.kind[e] == CLEARING else 0
-        if entries.kind[e] == PAYMENT:
-            source = int(entries.source[e])
-            net[source] += int(entries.amount[e])
-            value[source] = int(entries.value_at[e])
-    left = [source for source, amount in net.items() if amount > 0]
-    if not left or cleared > 0:
-        return None
-    last = max(left, key=lambda source: (value[source], source))
-    paid_at = max(value[last], int(states.issued_at[i]))
-    method = next((word for known, word in reversed(methods.get(last, [])) if known <= states.known_at[i]), None)
-    day, due, issued = paid_at // US_PER_DAY, states.due_at[i] // US_PER_DAY, states.issued_at[i] // US_PER_DAY
-    return (
-        int(states.customer[i]), paid_at, int(states.known_at[i]), FOREVER,
-        float(day - due), float(day - issued), int(states.amount[i]), float(len(left)), method,
+    closed = (states.open == 0) & (states.amount > 0) & ~states.withdrawn
+    begins = np.diff(states.debt, prepend=-1) != 0
+    begins[1:] |= ~closed[:-1]
+    at = np.flatnonzero(closed)
+    parts, last, value = _paid_by(entries, states, at)
+    settled = parts > 0
+    # of states in a row in which the invoice is closed, the first in which payments closed it
+    run = np.cumsum(begins)[at[settled]]
+    first = np.diff(run, prepend=-1) != 0
+    at, parts, last, value = at[settled][first], parts[settled][first], last[settled][first], value[settled][first]
+    opens = np.append(np.flatnonzero(~closed), len(closed))
+    again = opens[np.searchsorted(opens, at)]
+    undone = (again < len(closed)) & (np.append(states.debt, -1)[again] == states.debt[at])
+    paid_at = np.maximum(value, states.issued_at[at])
+    day = paid_at // US_PER_DAY
+    return stream(
+        "settlements", states.customer[at], paid_at, states.known_at[at],
+        np.where(undone, np.append(states.known_at, 0)[again], FOREVER),
+        days_beyond_terms=day - states.due_at[at] // US_PER_DAY, days_to_pay=day - states.issued_at[at] // US_PER_DAY,
+        amount=states.amount[at], parts=parts, method=_method_of(payments, last, states.known_at[at]),
     )  # fmt: skip
 
 
-def _methods_of_source(payments: Facts) -> dict[int, list[tuple[int, str]]]:
-    """(known_at, method) of each payment, in the order of knowing."""
-    ids, method = payments.text("payment_id").codes, payments.text("method")
-    found: dict[int, list[tuple[int, str]]] = defaultdict(list)
-    for row in np.argsort(payments.known_at, kind="stable"):
-        if method.codes[row] >= 0:
-            found[int(ids[row])].append((int(payments.known_at[row]), method.labels[method.codes[row]]))
-    return found
+def _paid_by(entries: Entries, states: States, at: Rows) -> tuple[Rows, Rows, Rows]:
+    """Payments that a debt holds in each of the states: how many, the last, and its value date; 0 after a clearing."""
+    own = np.flatnonzero((entries.debt >= 0) & ((entries.kind == PAYMENT) | (entries.kind == CLEARING)))
+    rows = UpTo(entries.debt[own], entries.known_at[own])
+    debt, by = states.debt[at], states.known_at[at]
+    low, high = rows.start(debt), rows.end(debt, by)
+    state, entry = np.repeat(np.arange(len(at)), high - low), own[rows.order[ranges(low, high - low)]]
+    (cleared,) = rows.totals(debt, by, np.where(entries.kind[own] == CLEARING, entries.amount[own], 0))
+    paying = (entries.kind[entry] == PAYMENT) & (cleared[state] <= 0)
+    state, entry = state[paying], entry[paying]
+    order = np.lexsort((entries.source[entry], state))
+    state, entry = state[order], entry[order]
+    source = entries.source[entry]
+    head = np.ones(len(entry), dtype=bool)
+    head[1:] = (state[1:] != state[:-1]) | (source[1:] != source[:-1])
+    heads = np.flatnonzero(head)
+    net = np.add.reduceat(entries.amount[entry], heads) if len(heads) else np.empty(0, dtype=np.int64)
+    ends = np.append(heads[1:], len(entry))[: len(heads)] - 1
+    state, source, value = (part[ends][net > 0] for part in (state, source, entries.value_at[entry]))
+    parts = np.bincount(state, minlength=len(at))
+    order = np.lexsort((source, value, state))
+    last, last_value = np.full(len(at), -1, dtype=np.int64), np.full(len(at), NAT, dtype=np.int64)
+    last[state[order]], last_value[state[order]] = source[order], value[order]
+    return parts, last, last_value
 
 
-def _spans(debt: Rows) -> list[tuple[int, range]]:
-    """Debt number and the range of its rows, in an array sorted by debt."""
-    if not len(debt):
-        return []
-    cuts = np.flatnonzero(np.diff(debt)) + 1
-    starts = np.concatenate([[0], cuts])
-    ends = np.concatenate([cuts, [len(debt)]])
-    return [(int(debt[a]), range(int(a), int(b))) for a, b in zip(starts, ends, strict=True)]
+def _method_of(payments: Facts, source: Rows, at: Rows) -> Text:
+    """Method of each payment as it was known at a moment."""
+    method = payments.text("method")
+    stated = np.flatnonzero(method.codes >= 0)
+    rows = UpTo(payments.text("payment_id").codes[stated], payments.known_at[stated])
+    end = rows.end(source, at)
+    found = end > rows.start(source)
+    codes = np.full(len(source), -1, dtype=np.int64)
+    codes[found] = method.codes[stated][rows.order[end[found] - 1]]
+    return Text(codes, method.labels)
 
 
-def _entries_by_debt(entries: Entries) -> dict[int, list[int]]:
-    own: dict[int, list[int]] = defaultdict(list)
-    for number, debt in enumerate(entries.debt.tolist()):
-        if debt >= 0:
-            own[debt].append(number)
-    return own
-
-
-def maturities(
-    entries: Entries, states: States, payments: Facts, debts: Debts, *, late_after_days: int, lag_days: int, digits: int
-) -> Facts:
-    """One fact per invoice at the close of its due day plus ``late_after_days``: whether it was late then.
-
-    The fact is known once the payments of that day are; money that turns out to have been there, or a
-    collection that comes back, replaces it by a later version.
-    """
-    own = _entries_by_debt(entries)
-    refused = failed_collections(payments, debts)
-    rows: list[tuple[Any, ...]] = []
-    for debt, span in _spans(states.debt):
-        close, base_known = _maturing_state(states, span, late_after_days, lag_days)
-        moments = sorted(
-            {base_known}
-            | {int(entries.known_at[e]) for e in own.get(debt, []) if entries.known_at[e] > base_known}
-            | {int(states.known_at[i]) for i in span if states.known_at[i] > base_known}
-            | {known for happened, known in refused.get(debt, []) if happened <= close and known > base_known}
-        )
-        before: tuple[float, int, int] | None = None
-        for known in moments:
-            now = _late_at(entries, states, span, own.get(debt, []), refused.get(debt, []), close, known, digits)
-            if now == before:
-                continue
-            if before is not None:
-                rows[-1] = (*rows[-1][:3], known, *rows[-1][4:])
-            before = now
-            if now is not None:
-                rows.append((int(states.customer[span[0]]), close, known, FOREVER, *now))
-    return _stream("maturities", rows)
-
-
-def _maturing_state(states: States, span: range, late_after_days: int, lag_days: int) -> tuple[int, int]:
-    """Close of due + ``late_after_days`` and when it is known; a due day that had closed moves no more."""
-    due, since = int(states.due_at[span.start]), int(states.known_at[span.start])
-    for i in span:
-        if states.due_at[i] != due and states.known_at[i] <= _close(due):
-            due, since = int(states.due_at[i]), int(states.known_at[i])
-    close = _close(due, late_after_days)
-    day = np.array([close // US_PER_DAY])
-    seen = int(day_end(add_bank_days(day, lag_days))[0]) if lag_days else close
-    return close, max(close, seen, since)
-
-
-def _close(due_at: int, days: int = 0) -> int:
-    """Last microsecond of the due day, or of some days later."""
-    return (due_at // US_PER_DAY + days + 1) * US_PER_DAY - 1
-
-
-def _late_at(
-    entries: Entries,
-    states: States,
-    span: range,
-    own: list[int],
-    refused: list[tuple[int, int]],
-    close: int,
-    known: int,
-    digits: int,
-) -> tuple[float, int, int] | None:
-    """(late, open amount, amount) on value dates at the close, with what was known at ``known``."""
-    i = max((i for i in span if states.known_at[i] <= known), default=span[0])
-    if states.withdrawn[i]:
-        return None
-    counted = [e for e in own if entries.known_at[e] <= known and entries.counts_at[e] <= close]
-    credited = sum(int(entries.amount[e]) for e in counted if entries.kind[e] == CREDIT)
-    paid = sum(int(entries.amount[e]) for e in counted if entries.kind[e] == PAYMENT)
-    amount = int(states.amount[i])
-    if amount - credited <= 0:
-        return None
-    came_back = any(entries.returned[e] for e in counted) or any(
-        happened <= close and seen <= known for happened, seen in refused
-    )
-    open_amount = max(0, amount - credited - paid)
-    late = open_amount > float(tolerance(np.array(amount), digits)) or came_back
-    return float(late), open_amount, amount
+def refusals(payments: Facts, debts: Debts) -> tuple[Rows, Rows, Rows]:
+    """(debt, happened_at, known_at) of collections that the bank refused outright and that name an invoice."""
+    failed = np.flatnonzero(payments.text("event").is_word("failed") & is_collection(payments))
+    named = debts.number(payments.text("invoice_id").take(failed))
+    rows = failed[named >= 0]
+    return named[named >= 0], payments.happened_at[rows], payments.known_at[rows]
 
 
 def failed_collections(payments: Facts, debts: Debts) -> dict[int, list[tuple[int, int]]]:
     """(happened_at, known_at) of collections that the bank refused outright, by the invoice they name."""
     found: dict[int, list[tuple[int, int]]] = defaultdict(list)
-    failed = payments.text("event").is_word("failed") & is_collection(payments)
-    named = debts.number(payments.text("invoice_id"))
-    for row in np.flatnonzero(failed & (named >= 0)):
-        found[int(named[row])].append((int(payments.happened_at[row]), int(payments.known_at[row])))
+    for debt, happened, known in zip(*(column.tolist() for column in refusals(payments, debts)), strict=True):
+        found[debt].append((happened, known))
     return found
-
-
-def balances(states: States) -> Facts:
-    """What each debtor owes after each change; becoming overdue is a change."""
-    changes: dict[int, list[tuple[int, int, int, int, int]]] = defaultdict(list)
-    for i in range(len(states.debt)):
-        after = int(states.open[i])
-        due_close = _close(int(states.due_at[i]))
-        row = (int(states.known_at[i]), 0, int(states.debt[i]), after, due_close)
-        changes[int(states.customer[i])].append(row)
-        if after > 0 and states.known_at[i] < due_close < states.known_until[i]:
-            changes[int(states.customer[i])].append((due_close, 1, int(states.debt[i]), after, due_close))
-    rows: list[tuple[Any, ...]] = []
-    for customer in sorted(changes):
-        rows.extend(_sweep(customer, sorted(changes[customer])))
-    return _stream("balances", rows)
-
-
-def _sweep(customer: int, changes: list[tuple[int, int, int, int, int]]) -> list[tuple[Any, ...]]:
-    """Run through one debtor's changes and note the balance after each moment."""
-    open_of: dict[int, tuple[int, int]] = {}
-    overdue: dict[int, int] = {}
-    oldest: list[tuple[int, int]] = []
-    owed = late = 0
-    rows: list[tuple[Any, ...]] = []
-    for place, (known, _, debt, after, due_close) in enumerate(changes):
-        owed += after - open_of.get(debt, (0, 0))[0]
-        open_of[debt] = (after, due_close)
-        if after == 0:
-            del open_of[debt]
-        late -= overdue.pop(debt, 0)
-        if after > 0 and due_close <= known:
-            overdue[debt] = after
-            late += after
-            heappush(oldest, (due_close, debt))
-        if place + 1 < len(changes) and changes[place + 1][0] == known:
-            continue
-        while oldest and (oldest[0][1] not in overdue or open_of[oldest[0][1]][1] != oldest[0][0]):
-            heappop(oldest)
-        since = oldest[0][0] // US_PER_DAY * US_PER_DAY if oldest else NAT
-        rows.append((customer, known, known, FOREVER, owed, late, float(len(open_of)), float(len(overdue)), since))
-    return rows
 
 
 def returns(payments: Facts) -> Facts:
     """One fact per payment that failed, came back, was refunded or reversed."""
-    went = payments.text("event").is_word("failed", "returned", "refunded", "reversed")
-    facts = payments.take(went)
+    facts = payments.take(payments.text("event").is_word("failed", "returned", "refunded", "reversed"))
     codes = facts.text("reason_code")
-    rows = zip(
-        facts.owner.tolist(), facts.happened_at.tolist(), facts.known_at.tolist(), facts.known_until.tolist(),
-        cause_family(codes).values().tolist(), facts.numbers("attempt").tolist(),
-        np.asarray(facts.numbers("amount", NAT), dtype=np.int64).tolist(), codes.values().tolist(),
-        strict=True,
+    return stream(
+        "returns", facts.owner, facts.happened_at, facts.known_at, facts.known_until, cause=cause_family(codes),
+        attempt=facts.numbers("attempt"), amount=facts.numbers("amount", NAT), reason_code=codes,
     )  # fmt: skip
-    return _stream("returns", list(rows))
 
 
 def obligations(
     states: States, schedule: Facts, instalments: Facts, *, n_invoices: int, replaced: Mapping[int, int]
 ) -> Facts:
     """Amounts that fall due, from when they are known until they are paid or replaced."""
-    rows: list[tuple[Any, ...]] = [
-        (
-            int(states.customer[i]), int(states.due_at[i]), int(states.known_at[i]),
-            int(states.known_until[i]), int(states.open[i]), "issued" if states.debt[i] < n_invoices else "scheduled",
-        )
-        for i in np.flatnonzero(states.open > 0)
-    ]  # fmt: skip
+    owed = np.flatnonzero(states.open > 0)
     until = np.minimum(schedule.known_until, plans_end(states, schedule, n_invoices=n_invoices, replaced=replaced))
-    rows += _planned(schedule, until)
-    rows += _planned(instalments, np.minimum(instalments.known_until, day_end(day_number(instalments.happened_at))))
-    return _stream("obligations", rows)
+    ends = np.minimum(instalments.known_until, day_end(day_number(instalments.happened_at)))
+    issued = (
+        states.customer[owed], states.due_at[owed], states.known_at[owed], states.known_until[owed],
+        states.open[owed], np.where(states.debt[owed] < n_invoices, 0, 1),
+    )  # fmt: skip
+    parts = [issued, _planned(schedule, until), _planned(instalments, ends)]
+    owner, due, known, known_until, amount, stage = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return stream(
+        "obligations", owner, due, known, known_until, amount=amount, stage=Text(stage, ("issued", "scheduled"))
+    )
 
 
 def plans_end(states: States, schedule: Facts, *, n_invoices: int, replaced: Mapping[int, int]) -> Rows:
@@ -344,20 +220,18 @@ def plans_end(states: States, schedule: Facts, *, n_invoices: int, replaced: Map
     -------
     ndarray of int64, shape (n_rows of the schedule,), microseconds
     """
-    backwards = zip(states.debt[::-1].tolist(), states.known_at[::-1].tolist(), strict=True)
-    begins = dict(backwards)
-    ends = np.full(len(schedule), FOREVER, dtype=np.int64)
-    for row, number in enumerate((n_invoices + plan_numbers(schedule)).tolist()):
-        by_invoice = begins.get(replaced[number], ALWAYS) if number in replaced else FOREVER
-        ends[row] = min(by_invoice, begins.get(number, FOREVER))
+    begins = np.full(max(int(states.debt.max(initial=-1)), n_invoices + len(schedule)) + 1, FOREVER, dtype=np.int64)
+    begins[states.debt[::-1]] = states.known_at[::-1]
+    number = n_invoices + plan_numbers(schedule)
+    ends = begins[number]
+    for row in np.flatnonzero(np.isin(number, list(replaced))):
+        invoice = replaced[int(number[row])]
+        ends[row] = min(ends[row], ALWAYS if invoice < 0 or begins[invoice] == FOREVER else begins[invoice])
     return ends
 
 
-def _planned(plan: Facts, until: Rows) -> list[tuple[Any, ...]]:
-    """Rows of the stream for amounts that are only planned."""
-    amount = plan.numbers("amount", NAT)
-    return [
-        (int(plan.owner[row]), int(plan.happened_at[row]), int(plan.known_at[row]), int(until[row]),
-         int(amount[row]), "scheduled")
-        for row in np.flatnonzero(plan.known_at < until)
-    ]  # fmt: skip
+def _planned(plan: Facts, until: Rows) -> tuple[Rows, ...]:
+    """Columns of the stream for amounts that are only planned."""
+    rows = np.flatnonzero(plan.known_at < until)
+    amount = np.asarray(plan.numbers("amount", NAT), dtype=np.int64)
+    return plan.owner[rows], plan.happened_at[rows], plan.known_at[rows], until[rows], amount[rows], np.ones_like(rows)

@@ -1,0 +1,78 @@
+"""A text column: integer codes into its sorted labels, so that ids and words are compared and grouped as numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+__all__ = ["Text"]
+
+Mask = npt.NDArray[np.bool_]
+Rows = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Text:
+    """A text column as codes into sorted labels; -1 is missing.
+
+    Attributes
+    ----------
+    codes : ndarray of int64, shape (n,)
+    labels : tuple of str
+    """
+
+    codes: Rows
+    labels: tuple[str, ...]
+
+    def take(self, rows: Rows | Mask) -> Text:
+        """The given rows."""
+        return Text(self.codes[rows], self.labels)
+
+    def values(self) -> npt.NDArray[np.object_]:
+        """The texts themselves, None where missing."""
+        lookup = np.array([*self.labels, None], dtype=object)
+        return lookup[self.codes]
+
+    def is_word(self, *words: str) -> Mask:
+        """Where the text is one of the words."""
+        asked = set(words)
+        wanted = [code for code, label in enumerate(self.labels) if label in asked]
+        return np.isin(self.codes, wanted)
+
+    def codes_in(self, labels: Sequence[str]) -> Rows:
+        """The same texts as codes into other labels; -1 where missing or not among them."""
+        if labels is self.labels or not self.labels:
+            return self.codes
+        if len(self.codes) < len(self.labels):
+            return self.used().codes_in(labels)
+        asked = set(self.labels)
+        place = {label: code for code, label in enumerate(labels) if label in asked}
+        return np.array([place.get(label, -1) for label in self.labels] + [-1], dtype=np.int64)[self.codes]
+
+    def used(self) -> Text:
+        """The same column, without labels that do not occur."""
+        occurs = np.bincount(self.codes + 1, minlength=len(self.labels) + 1)[1:] > 0
+        place = np.append(np.cumsum(occurs) - 1, -1)
+        return Text(place[self.codes], tuple(self.labels[code] for code in np.flatnonzero(occurs)))
+
+    def filled(self, word: str) -> Text:
+        """The same column with a word where the text is missing."""
+        if (self.codes >= 0).all():
+            return self
+        return Text.of(np.where(self.codes < 0, word, self.values()))
+
+    @staticmethod
+    def of(values: Any) -> Text:
+        """Encode an array of texts; None and NaN are missing."""
+        codes, labels = pd.factorize(np.asarray(values, dtype=object), sort=True, use_na_sentinel=True)
+        return Text(codes.astype(np.int64), tuple(map(str, labels)))
+
+    @staticmethod
+    def empty(count: int) -> Text:
+        """A column without any text."""
+        return Text(np.full(count, -1, dtype=np.int64), ())
