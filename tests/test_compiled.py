@@ -51,6 +51,8 @@ FIXED = (
     "last(visits.rated{})", "min((weekday(visits.opened) - invoice.due_weekday) % 7{})", "days_until(visits{})",
     "days_until(visits.opened{})", "share(visits.kind == invoice.kind{})",
 )  # fmt: skip
+#: Aggregates that pick or count, and add nothing up.
+EXACT = ("count", "distinct", "share", "days_since", "days_until", "first", "last", "min", "max")
 HUGE = st.sampled_from([0.0, 1.0, -1.0, 0.1, 1e12, -1e12, 1e12 + 0.25, 1e-9, math.nan])
 
 
@@ -68,13 +70,14 @@ def tables(draw: st.DrawFn) -> tuple[Facts, np.ndarray, np.ndarray]:
     late = np.where(whole(0, 9) == 9, whole(0, 8), 0) if draw(st.booleans()) else np.zeros(count, np.int64)
     known = (day + late) * US_PER_DAY + draw(st.sampled_from([0, US_PER_DAY - 1]))
     replaced = draw(st.booleans()) & (whole(0, 6) == 6)
+    large = draw(st.sampled_from([3, 14]))
     opened = np.where(whole(0, 5) == 0, NAT, (day - whole(-3, 9)) * US_PER_DAY + 7)
     facts = Facts(
         name="visits",
         kinds={"pages": "number", "cost": "money", "kind": "text", "opened": "date", "rated": "number"},
         columns={
             "pages": value,
-            "cost": whole(-(10**14), 10**14),
+            "cost": whole(-(10**large), 10**large),
             "kind": Text(whole(-1, 2), ("app", "shop", "web")),
             "opened": opened,
             "rated": whole(0, 3).astype(np.float64),
@@ -129,8 +132,18 @@ def both(facts: Facts, owner: np.ndarray, as_of: np.ndarray, asked: list[Aggrega
     ]
 
 
-def agree(one: Aggregate, found: Any, wanted: Any, scale: float) -> None:
-    """Equal to 1e-9 relative; where terms cancel, to 1e-14 of the largest of them."""
+def room(one: Aggregate, reader: Reader) -> float:
+    """What may differ where terms cancel: 1e-14 of the largest value; nothing where nothing is added up."""
+    if one.argument is None or one.function in EXACT:
+        return 0.0
+    if reader.needs_pairs(one.argument):
+        return 1e-11
+    values = reader.at_facts(one.argument, slice(None))
+    return 0.0 if isinstance(values, Codes) else 1e-14 * float(np.nanmax(np.abs(values), initial=0.0))
+
+
+def agree(one: Aggregate, found: Any, wanted: Any, least: float) -> None:
+    """Equal to 1e-9 relative."""
     if isinstance(found, Codes) and not isinstance(wanted, Codes):
         assert len(found.codes) == len(wanted) == 0
         return
@@ -138,16 +151,14 @@ def agree(one: Aggregate, found: Any, wanted: Any, scale: float) -> None:
         assert found.labels == wanted.labels
         assert found.codes.tolist() == wanted.codes.tolist(), one
         return
-    np.testing.assert_allclose(found, wanted, rtol=1e-9, atol=1e-14 * scale, equal_nan=True, err_msg=str(one))
+    np.testing.assert_allclose(found, wanted, rtol=1e-9, atol=least, equal_nan=True, err_msg=str(one))
 
 
 def engines_agree(example: tuple[Facts, np.ndarray, np.ndarray], asked: list[Aggregate]) -> None:
     facts, owner, as_of = example
-    scale = 3 * max(
-        1.0, np.nanmax(np.abs(facts.columns["pages"]), initial=0.0), np.abs(facts.columns["cost"]).max(initial=0)
-    )
+    reader = Reader(facts, 2, field(len(as_of)))
     for one, (found, wanted) in zip(asked, both(facts, owner, as_of, asked), strict=True):
-        agree(one, found, wanted, scale)
+        agree(one, found, wanted, room(one, reader))
 
 
 @given(example=tables(), asked=st.lists(aggregates(), min_size=1, max_size=6))
@@ -168,7 +179,8 @@ def test_the_compiled_engine_equals_the_plain_one_at_length(example: Any, asked:
 
 def windows_of(values: list[float], low: list[int], high: list[int]) -> Windows:
     days = np.arange(len(values)) * US_PER_DAY
-    return Windows(np.array(values), days, np.array(low), np.array(high), np.full(len(low), days.max(initial=0) + 1))
+    as_of = np.full(len(low), days.max(initial=0) + 1)
+    return Windows(np.array(values), days, np.array(low), np.array(high), as_of, np.arange(len(low)))
 
 
 def exact(text: str, windows: Windows) -> np.ndarray:
@@ -201,7 +213,7 @@ def test_a_long_history_of_large_amounts_loses_no_cents() -> None:
     values = np.concatenate([cents / 100, -cents / 100, [0.01, 0.01, 0.01]])
     count = len(values)
     windows = Windows(
-        values, np.arange(count), np.array([0, count - 3]), np.array([count, count]), np.array([count] * 2)
+        values, np.arange(count), np.array([0, count - 3]), np.array([count] * 2), np.array([count] * 2), np.arange(2)
     )
     found = exact("sum(visits.pages)", windows)
     assert found.tolist() == pytest.approx([0.03, 0.03], rel=1e-9)
@@ -323,6 +335,7 @@ def test_everything_compiles_within_the_bar_and_is_then_read_from_the_cache(tmp_
     assert kept > 0
     assert still == kept
     assert again < first / 2
+    assert first <= 15 or os.getloadavg()[0] > 1.5 * (os.cpu_count() or 1)  # on a machine that is not busy otherwise
     print(f"compiled in {first:.1f} s (bar: 15 s), read from the cache in {again:.1f} s")
 
 

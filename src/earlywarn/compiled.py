@@ -96,10 +96,13 @@ def compiled(signature: str, **options: Any) -> Callable[[Callable[..., Any]], A
     array([2., 4., 6.])
     """
     numba = require("numba", to="run compiled loops")
+    options = {"error_model": "numpy", **options}  # a division by zero is no error, as everywhere in the language
 
     def decorate(function: Callable[..., Any]) -> Any:
         folder = cache_folder()
         start = perf_counter()
+        if folder is not None and not any(folder.rglob("*.nbi")):
+            _say_once("compiling loops, some 10 seconds, once for this machine; `earlywarn warmup` does it ahead.")
         if folder is None or not Path(function.__code__.co_filename).is_file():
             kernel = numba.njit(signature, nogil=True, **options)(function)
         else:
@@ -115,13 +118,20 @@ def compiled(signature: str, **options: Any) -> Callable[[Callable[..., Any]], A
     return decorate
 
 
+@cache
+def _say_once(notice: str) -> None:
+    log.warning(notice)
+
+
 def threads() -> int:
     """How many threads a call may use: one in a forked child, else the processors this process may run on."""
     if os.getpid() != _PROCESS:
         return 1
-    named = os.environ.get("EARLYWARN_THREADS")
-    if named and named.isdigit() and int(named) > 0:
+    named = os.environ.get("EARLYWARN_THREADS", "")
+    if named.isdigit() and int(named) > 0:
         return int(named)
+    if named:
+        _say_once(f"EARLYWARN_THREADS={named!r} is no number of threads; all processors are used.")
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
 

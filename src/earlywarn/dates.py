@@ -27,6 +27,7 @@ __all__ = [
     "day_start",
     "known_after",
     "moment",
+    "moments",
     "to_datetime64",
     "visible",
 ]
@@ -193,6 +194,31 @@ def moment(value: Any, timezone: str = "UTC") -> int:
     if stamp.tzinfo is not None:
         stamp = stamp.tz_convert(timezone).tz_localize(None)
     return int(np.datetime64(stamp, "us").astype(np.int64))
+
+
+def moments(values: pd.Series[Any], timezone: str = "UTC") -> Moments:
+    """A column of moments in microseconds; missing stays missing.
+
+    Parameters
+    ----------
+    values : Series of datetime64
+        Aware values are converted to ``timezone``, then the zone is dropped.
+    timezone : str
+        IANA name.
+
+    Returns
+    -------
+    ndarray of int64, shape (n,), microseconds
+
+    Examples
+    --------
+    >>> aware = pd.Series(pd.to_datetime(["2026-03-01T00:00+01:00"]))
+    >>> moments(aware, "Europe/Brussels") == moment("2026-03-01")
+    array([ True])
+    """
+    if isinstance(values.dtype, pd.DatetimeTZDtype):
+        values = values.dt.tz_convert(timezone).dt.tz_localize(None)
+    return values.to_numpy().astype("M8[us]").astype(np.int64)
 
 
 def to_datetime64(us: Moments) -> npt.NDArray[np.datetime64]:

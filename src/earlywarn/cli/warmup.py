@@ -21,7 +21,7 @@ folder (EARLYWARN_CACHE names another one). Needed once per machine and version;
 what it needs. In a container image: run it while the image is built, as the user who will run the library.
 
   earlywarn warmup                             some 10 s once, then a second to read what was kept
-  EARLYWARN_CACHE=/opt/cache earlywarn warmup  keep it where every user of this machine can read it
+  EARLYWARN_CACHE=/opt/cache earlywarn warmup  keep it elsewhere; whoever runs the library must be able to write there
   EARLYWARN_THREADS=1 earlywarn …              how many threads the loops use: all processors, if not said
 """
 

@@ -63,7 +63,7 @@ class Segments:
     def total(self, values: Values) -> Values:
         """Sum of the given values per observation without loss of digits; 0 where there is no fact."""
         edges = [0, *self.ends.tolist()]
-        return np.array([math.fsum(values[low:high]) for low, high in pairwise(edges)], dtype=np.float64)
+        return np.array([_exact(values[low:high]) for low, high in pairwise(edges)], dtype=np.float64)
 
     @cached_property
     def ends(self) -> Rows:
@@ -91,6 +91,14 @@ class Segments:
         if self.happened is None:
             return np.asarray(self.days[first] - self.days)
         return np.asarray((self.happened - self.happened[first]) / US_PER_DAY)
+
+
+def _exact(values: Values) -> float:
+    """Sum without loss of digits; missing beyond what a float can hold."""
+    try:
+        return math.fsum(values)
+    except OverflowError:
+        return math.nan
 
 
 Aggregate = Callable[..., Values]

@@ -20,6 +20,7 @@ from earlywarn.features import plain
 from earlywarn.features.context import Context
 from earlywarn.features.definition import Feature
 from earlywarn.features.evaluate import Codes, Column, evaluate
+from earlywarn.features.exact import LIMIT
 from earlywarn.features.expression import Aggregate, Field, Name, Node, Selection
 from earlywarn.features.group_checks import check_group
 from earlywarn.features.groups import Groups
@@ -96,7 +97,9 @@ def compute(
 def _column(values: Column, count: int) -> Any:
     if isinstance(values, Codes):
         return pd.Categorical.from_codes(values.codes, categories=pd.Index(list(values.labels), dtype="str"))
-    return np.broadcast_to(values, (count,)).astype(np.float32)
+    with np.errstate(invalid="ignore"):
+        told = np.where(np.abs(values) < LIMIT, values, np.nan)  # float32 ends there
+    return np.broadcast_to(told, (count,)).astype(np.float32)
 
 
 class _Engine:
@@ -216,7 +219,7 @@ class _Engine:
         if self.compiled:
             from earlywarn.features.engine import OwnFacts
 
-            return OwnFacts(timeline, reader, whose, as_of).aggregates
+            return OwnFacts(timeline, reader, whose, as_of, self.observed.name_of).aggregates
         return lambda selection, group: plain.over_own_facts(timeline, reader, selection, group, whose, as_of)
 
     def absent(self, aggregate: Aggregate) -> bool:

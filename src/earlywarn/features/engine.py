@@ -7,7 +7,7 @@ on the observation too, the pairs are chosen as in the plain engine and the same
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,8 @@ from earlywarn.features.aggregates import Segments
 from earlywarn.features.evaluate import Codes, Column
 from earlywarn.features.expression import Aggregate, Node, Selection
 from earlywarn.features.reader import Reader
-from earlywarn.features.windows import Chosen, Timeline, by_owner, edges
+from earlywarn.features.windows import Chosen, Timeline, edges
+from earlywarn.tables.order import by_owner
 
 __all__ = ["OwnFacts"]
 
@@ -46,6 +47,7 @@ class Windows:
     low: Rows
     high: Rows
     as_of: Rows
+    numbers: Rows  # of the observations, as they were handed over
 
     def __len__(self) -> int:
         return len(self.low)
@@ -79,10 +81,19 @@ class OwnFacts:
     reader : Reader
     owner, as_of : ndarray of int64, shape (n,)
         Of the observations, in any order.
+    name_of : callable, optional
+        Says which observation a number means, for errors.
     """
 
-    def __init__(self, timeline: Timeline, reader: Reader, owner: Rows, as_of: Rows) -> None:
-        self.timeline, self.reader = timeline, reader
+    def __init__(
+        self,
+        timeline: Timeline,
+        reader: Reader,
+        owner: Rows,
+        as_of: Rows,
+        name_of: Callable[[int], str] | None = None,
+    ) -> None:
+        self.timeline, self.reader, self.name_of = timeline, reader, name_of
         known = len(timeline.begins) - 1
         whose = np.where(owner < known, owner, -1)
         self.order = by_owner(whose)  # an entity's facts are then still at hand for its next observation
@@ -193,7 +204,7 @@ class OwnFacts:
             for one in members:
                 plain.refuse_text(self.reader, one.function, labels)
             a, b = (low, high) if before is None else (before[low], before[high])
-            found |= reduced(members, Windows(values, happened, a, b, self.as_of))
+            found |= reduced(members, Windows(values, happened, a, b, self.as_of, self.order), self.name_of)
         return found
 
     def places(self, aggregate: Aggregate, selection: Selection, low: Rows, high: Rows) -> Rows:
@@ -219,8 +230,9 @@ class OwnFacts:
                 else:
                     seen, labels = plain.seen_by(self.reader, one, chosen, as_of, numbers, keep_missing=False)
                     plain.refuse_text(self.reader, one.function, labels)
-                    windows = _behind_each_other(one, seen, as_of[chosen.first : chosen.stop])
-                    found[one][part] = reduced([one], windows)[one]
+                    here = slice(chosen.first, chosen.stop)
+                    windows = _behind_each_other(one, seen, as_of[here], numbers[here])
+                    found[one][part] = reduced([one], windows, self.name_of)[one]
 
     # -- results -----------------------------------------------------------------------------------------
 
@@ -254,7 +266,9 @@ class OwnFacts:
         return result
 
 
-def reduced(members: list[Aggregate], windows: Windows) -> dict[Aggregate, Values]:
+def reduced(
+    members: list[Aggregate], windows: Windows, name_of: Callable[[int], str] | None = None
+) -> dict[Aggregate, Values]:
     """Aggregates of one argument over the same windows.
 
     Parameters
@@ -262,6 +276,8 @@ def reduced(members: list[Aggregate], windows: Windows) -> dict[Aggregate, Value
     members : list of Aggregate
         No positional ones.
     windows : Windows, n
+    name_of : callable, optional
+        Says which observation a number means, for errors in a user's own aggregate.
 
     Returns
     -------
@@ -281,11 +297,11 @@ def reduced(members: list[Aggregate], windows: Windows) -> dict[Aggregate, Value
         elif one.function == "count":
             found[one] = (high - low).astype(np.float64)
         else:
-            found[one] = _by_slice(one, windows)
+            found[one] = _by_slice(one, windows, name_of)
     return found
 
 
-def _by_slice(aggregate: Aggregate, windows: Windows) -> Values:
+def _by_slice(aggregate: Aggregate, windows: Windows, name_of: Callable[[int], str] | None) -> Values:
     """One aggregate that looks at each slice by itself."""
     function, words = aggregate.function, dict(aggregate.parameters)
     low, high, count = windows.low, windows.high, len(windows)
@@ -306,17 +322,18 @@ def _by_slice(aggregate: Aggregate, windows: Windows) -> Values:
     else:
         from earlywarn.features.own import run_own
 
-        out = run_own(function, windows.values, windows.happened, windows.as_of, low, high, words)
+        named = None if name_of is None else (lambda i: name_of(int(windows.numbers[i])))
+        out = run_own(function, windows.values, windows.happened, windows.as_of, low, high, words, name_of=named)
     return out
 
 
-def _behind_each_other(aggregate: Aggregate, seen: Segments, as_of: Rows) -> Windows:
+def _behind_each_other(aggregate: Aggregate, seen: Segments, as_of: Rows, numbers: Rows) -> Windows:
     """Values that were chosen pair by pair, as windows that do not overlap."""
     if aggregate.function == "days_until":
         seen = seen.replace(-seen.days).keep(seen.days <= 0)
     assert seen.happened is not None
     high = np.cumsum(seen.lengths)
-    return Windows(_writable(seen.values), _writable(seen.happened), high - seen.lengths, high, as_of)
+    return Windows(_writable(seen.values), _writable(seen.happened), high - seen.lengths, high, as_of, numbers)
 
 
 def _chosen_places(aggregate: Aggregate, chosen: Chosen) -> Rows:

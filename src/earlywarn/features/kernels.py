@@ -17,7 +17,7 @@ from earlywarn.features.aggregates import DRIFT_BASELINE, DRIFT_CLIP, DRIFT_PRIO
 
 __all__ = [
     "DRIFT", "EWMA", "MAD", "QUANTILE", "SLOPE",
-    "bounds", "counted_order", "distinct", "moments", "ordered", "weighted",
+    "bounds", "distinct", "moments", "ordered", "weighted",
 ]  # fmt: skip
 
 QUANTILE, MAD = 0, 1
@@ -26,15 +26,6 @@ _DAY = float(US_PER_DAY)
 EPSILON = float(np.finfo(np.float64).eps)
 #: Adding in any order, so that the processor can add several at once; values are never missing here.
 _FAST = {"reassoc", "nnan", "nsz", "contract"}
-
-
-@compiled("void(int64, int64[::1], int64[::1], int64[::1])")
-def counted_order(count: int, owner: Any, place: Any, order: Any) -> None:
-    """Stable order by owner; ``place`` holds where each owner's facts begin, and is moved on."""
-    for row in range(count):
-        whose = owner[row] + 1
-        order[place[whose]] = row
-        place[whose] += 1
 
 
 @compiled(

@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from earlywarn.dates import NAT, US_PER_DAY
+from earlywarn.dates import NAT, US_PER_DAY, moments
 from earlywarn.errors import FeatureError
 from earlywarn.features import due_calendar
 from earlywarn.features.evaluate import Codes, Column
-from earlywarn.tables.checks import Text
+from earlywarn.tables.checks import Text, text_of
 from earlywarn.tables.facts import Facts
 from earlywarn.tables.ledger import Ledger
 
@@ -41,7 +41,8 @@ class Observed:
     ----------
     ledger : Ledger
     obs : DataFrame
-        With customer_id and as_of; the others for the fields that need them.
+        With customer_id (read as in tables: 7.0 is 7) and as_of (aware ones are converted to the ledger's zone);
+        the others for the fields that need them.
 
     Attributes
     ----------
@@ -53,9 +54,21 @@ class Observed:
     def __init__(self, ledger: Ledger, obs: pd.DataFrame) -> None:
         self.ledger = ledger
         self.obs = obs
-        self.as_of = obs["as_of"].to_numpy().astype("M8[us]").astype(np.int64)
-        self.owner = Text.of(obs["customer_id"].to_numpy(dtype=object)).codes_in(ledger.customers)
+        self.as_of = moments(obs["as_of"], ledger.timezone)
+        if (self.as_of == NAT).any():
+            rows = np.flatnonzero(self.as_of == NAT)
+            raise FeatureError(
+                f"as_of is missing in {len(rows):,} observations.",
+                code="F225",
+                found=f"first in row {rows[0]}",
+                hint="leave these rows out, or say when they are looked at.",
+            )
+        self.owner = text_of(obs["customer_id"]).codes_in(ledger.customers)
         self._fields: dict[str, Column] = {}
+
+    def name_of(self, number: int) -> str:
+        """Which observation it is, for an error."""
+        return f"customer {self.obs['customer_id'].iloc[number]!r}"
 
     def field(self, column: str) -> Column:
         """Values of ``invoice.<column>`` other than ``number``, which is counted by the engine.

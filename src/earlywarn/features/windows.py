@@ -6,7 +6,7 @@ One of the three places that decide what lies before ``as_of``. Windows are half
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -16,8 +16,9 @@ import numpy.typing as npt
 from earlywarn.dates import FOREVER, US_PER_DAY, visible
 from earlywarn.features.expression import DEFAULT_DAYS, Selection
 from earlywarn.tables.facts import Facts
+from earlywarn.tables.order import in_order
 
-__all__ = ["Chosen", "Timeline", "by_owner", "choose", "edges"]
+__all__ = ["Chosen", "Timeline", "choose", "edges"]
 
 Rows = npt.NDArray[np.int64]
 #: Pairs of (observation, fact) looked at in one go; bounds the memory to about 200 MB.
@@ -72,8 +73,7 @@ class Timeline:
     """
 
     def __init__(self, facts: Facts) -> None:
-        order = _order(facts)
-        self.facts = facts if order is None else facts.take(order)
+        self.facts = in_order(facts)
         owners = int(self.facts.owner[-1]) + 1 if len(facts) else 0
         self.begins = np.searchsorted(self.facts.owner, np.arange(owners + 1)).astype(np.int64)
         self.odd = _odd(self.facts)
@@ -98,45 +98,6 @@ class Timeline:
             high = np.where(open_ & later, middle, high)
             low = np.where(open_ & ~later, middle + 1, low)
         return low
-
-
-def by_owner(owner: Rows) -> Rows:
-    """Stable order by owner, by counting; those of nobody (-1) first.
-
-    Examples
-    --------
-    >>> by_owner(np.array([1, -1, 0, 1]))
-    array([1, 2, 0, 3])
-    """
-    from earlywarn.features.kernels import counted_order
-
-    begins = np.cumsum(np.bincount(owner + 2)).astype(np.int64) if len(owner) else np.zeros(1, dtype=np.int64)
-    order = np.empty(len(owner), dtype=np.int64)
-    counted_order(len(owner), np.require(owner, np.int64, ["C", "W"]), begins, order)
-    return order
-
-
-def _order(facts: Facts) -> Rows | None:
-    """Order by (owner, happened_at, known_at, row); None when the facts stand in it, as they nearly always do."""
-    columns = (facts.owner, facts.happened_at, facts.known_at, facts.row)
-    if _rises(columns):
-        return None
-    order = by_owner(facts.owner)
-    return order if _rises([part[order] for part in columns]) else np.lexsort(columns[::-1])
-
-
-def _rises(columns: Sequence[Rows]) -> bool:
-    """Whether rows never fall in the lexicographic order of columns."""
-    if len(columns[0]) < 2:
-        return True
-    tied = np.ones(len(columns[0]) - 1, dtype=bool)
-    for column in columns:
-        if (tied & (column[1:] < column[:-1])).any():
-            return False
-        tied &= column[1:] == column[:-1]
-        if not tied.any():
-            return True
-    return True
 
 
 def _odd(facts: Facts) -> npt.NDArray[np.int32]:
