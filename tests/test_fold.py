@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bills import invoice, ledger, payment
 from earlywarn.dates import FOREVER
+from earlywarn.tables import parts
 from earlywarn.tables.balances import least_over
 from earlywarn.tables.events import added_since, settlement_events
 from earlywarn.tables.fold import plain_events
@@ -149,6 +151,32 @@ def test_many_returns_in_part_leave_money_on_no_more_places_than_there_are_event
     order = in_order(every)
     assert plain_events(every, order).all()
     assert_the_same(by_books(every, order), by_loops(every, order))
+
+
+def test_debtors_in_parts_are_those_taken_at_once(monkeypatch: pytest.MonkeyPatch):
+    """With parts of three rows each: entries, states and streams of a biller with some debtors who are not plain."""
+    bills = [
+        invoice(f"I{n}", f"2026-01-{1 + n:02}", "2026-01-25", 50 + n % 3, customer_id=f"c{n % 7}") for n in range(24)
+    ]
+    bills[5] |= {"withdrawn_on": "2026-01-20"}
+    paid = [
+        payment(
+            f"p{n}", f"2026-01-{5 + n:02}", 50, customer_id=f"c{n % 5}", event="settled", method=("card", "cash")[n % 2]
+        )
+        for n in range(20)
+    ]
+    paid += [payment("p3", "2026-02-01", 50, customer_id="c3", event="returned")]
+    names = ("settlements", "maturities", "balances", "obligations")
+    whole = ledger(bills, paid, until="2026-06-01")
+    streams = {name: whole.frame(name) for name in names}
+    one, at_once, share = both_ways(whole)
+    assert 0 < share < 1
+    monkeypatch.setattr(parts, "ROWS_PER_PART", 3)
+    assert_the_same(one, both_ways(whole)[1])
+    assert_the_same(one, at_once)
+    again = ledger(bills, paid, until="2026-06-01")
+    for name in names:
+        pd.testing.assert_frame_equal(streams[name], again.frame(name))
 
 
 def test_no_events_make_no_entries():

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from itertools import pairwise
 from pathlib import Path
 from time import perf_counter
@@ -54,6 +55,13 @@ def cache_folder() -> Path | None:
             error,
         )
         return None
+
+
+def _version() -> str:
+    try:
+        return version("earlywarn")
+    except PackageNotFoundError:
+        return "unknown"
 
 
 @contextmanager

@@ -7,7 +7,8 @@ import numpy.typing as npt
 
 from earlywarn.dates import FOREVER, NAT, US_PER_DAY
 from earlywarn.tables.facts import Facts
-from earlywarn.tables.postings import States
+from earlywarn.tables.parts import stream_in_parts
+from earlywarn.tables.postings import Entries, States
 from earlywarn.tables.streams import close_of, stream
 
 __all__ = ["balances"]
@@ -15,17 +16,23 @@ __all__ = ["balances"]
 Rows = npt.NDArray[np.int64]
 
 
-def balances(states: States) -> Facts:
-    """What each debtor owes after each change, computed from the differences that each state makes.
+def balances(entries: Entries, states: States) -> Facts:
+    """What each debtor owes after each change.
 
     Parameters
     ----------
+    entries : Entries
     states : States
 
     Returns
     -------
     Facts with open_amount, overdue_amount (minor units), open_count, overdue_count, oldest_overdue_on
     """
+    return stream_in_parts(lambda _, some: _balances(some), entries, states)
+
+
+def _balances(states: States) -> Facts:
+    """Balances from the differences that each state makes."""
     closes = close_of(states.due_at)
     falls_due = (states.open > 0) & (states.known_at < closes) & (closes < states.known_until)
     # each state, followed by its own becoming overdue: the changes of each debt in the order of time

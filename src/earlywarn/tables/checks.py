@@ -20,7 +20,7 @@ from earlywarn.errors import suggest
 from earlywarn.tables.schema import Column
 from earlywarn.tables.text import Text
 
-__all__ = ["Faults", "Text", "coerce", "no_money", "stated"]
+__all__ = ["Faults", "Text", "coerce", "no_money", "stated", "text_of"]
 
 Mask = npt.NDArray[np.bool_]
 Rows = npt.NDArray[np.int64]
@@ -74,7 +74,7 @@ def coerce(
     faults : list of (code, message, mask)
     """
     if column.kind == "text":
-        text = _to_text(series)
+        text = text_of(series)
         return text, _outside_vocabulary(text, column)
     if column.kind == "date":
         return _to_dates(series, timezone)
@@ -91,7 +91,7 @@ _LISTS = (list, tuple, np.ndarray)
 _ATOMS = ("string", "empty", "integer", "floating")
 
 
-def _to_text(series: pd.Series[Any]) -> Text:
+def text_of(series: pd.Series[Any]) -> Text:
     """Ids and words: whole floats lose their ``.0``, blanks become missing."""
     if series.dtype == np.dtype(object) and pd.api.types.infer_dtype(series, skipna=True) not in _ATOMS:
         series = series.map(lambda value: " ".join(map(str, value)) if isinstance(value, _LISTS) else value)

@@ -113,15 +113,15 @@ def _invoice_events(invoices: Facts, debts: Debts, payments: Facts) -> list[Even
     amount = invoices.numbers("amount")
     credit = amount[first_version(ids, invoices.known_at)] < 0
     source = len(payments.text("payment_id").labels) + ids  # credit notes are numbered after the payments
-    bill, note = np.flatnonzero(~credit), np.flatnonzero(credit)
+    bill, note = _rows(~credit), _rows(credit)
     bills = Events.made(
-        len(bill), customer=invoices.owner[bill], known_at=invoices.known_at[bill], kind=book.INVOICE, order=ids[bill],
-        debt=ids[bill], amount=amount[bill], happened_at=invoices.happened_at[bill],
+        int((~credit).sum()), customer=invoices.owner[bill], known_at=invoices.known_at[bill], kind=book.INVOICE,
+        order=ids[bill], debt=ids[bill], amount=amount[bill], happened_at=invoices.happened_at[bill],
         due_at=invoices.moments("due_on")[bill], account=invoices.text("account_id").codes[bill],
         contract=invoices.text("contract_id").codes[bill],
     )  # fmt: skip
     notes = Events.made(
-        len(note), customer=invoices.owner[note], known_at=invoices.known_at[note], kind=book.CREDIT_NOTE,
+        int(credit.sum()), customer=invoices.owner[note], known_at=invoices.known_at[note], kind=book.CREDIT_NOTE,
         order=ids[note], debt=debts.number(invoices.text("corrects_id").take(note)), amount=-amount[note],
         happened_at=invoices.happened_at[note], value_at=invoices.happened_at[note], source=source[note],
         clearing=book.CREDIT,
@@ -133,6 +133,11 @@ def _invoice_events(invoices: Facts, debts: Debts, payments: Facts) -> list[Even
         kind=np.where(credit[row], book.RETURN, book.WITHDRAWN), happened_at=happened, source=source[row],
     )  # fmt: skip
     return [bills, notes, gone]
+
+
+def _rows(where: npt.NDArray[np.bool_]) -> Any:
+    """Numbers of the rows; all of them without copying when none is left out."""
+    return slice(None) if where.all() else np.flatnonzero(where)
 
 
 def _withdrawals(invoices: Facts, credit: npt.NDArray[np.bool_]) -> tuple[Rows, Rows, Rows]:
@@ -217,9 +222,10 @@ def _payment_events(payments: Facts, debts: Debts) -> Events:
     amount[out] = added_since(
         amount[out], payments.known_at[out], ids[out], event.codes[out], np.nan_to_num(attempt[out], nan=-1.0)
     )
-    rows = np.flatnonzero(comes | (goes & (amount != 0)))
+    booked = comes | (goes & (amount != 0))
+    rows = _rows(booked)
     return Events.made(
-        len(rows), customer=payments.owner[rows], known_at=payments.known_at[rows], order=ids[rows],
+        int(booked.sum()), customer=payments.owner[rows], known_at=payments.known_at[rows], order=ids[rows],
         kind=np.where(comes[rows], book.RECEIPT, book.RETURN), debt=named[rows], amount=amount[rows],
         happened_at=payments.happened_at[rows], source=ids[rows], attempt=attempt[rows], use=use[rows],
         value_at=np.where(value == NAT, payments.happened_at, value)[rows],

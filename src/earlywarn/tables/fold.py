@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
-from earlywarn.compiled import in_ranges
 from earlywarn.tables import postings
 from earlywarn.tables.fold_kernels import EVENT, fold_range
+from earlywarn.tables.parts import cut, side_by_side
 from earlywarn.tables.postings import Entries, Events, States
 
 __all__ = ["fold", "plain_events"]
@@ -43,15 +44,20 @@ def fold(events: Events, order: Rows, others: Callable[[Events, Rows], Settled])
     -------
     Entries, States, and what took the place of scheduled debts
     """
-    if not len(events):
-        return others(events, order)
+    customer = events.customer[order]
+    rows = [order[start:stop] for start, stop in cut(customer)]
+    found = side_by_side(lambda some: _part(events, some), rows)
+    left = np.concatenate([order[:0], *(rest for _, _, rest in found)])
+    more_entries, more_states, replaced = others(events, left)
+    entries = _joined([entries for entries, _, _ in found], more_entries, "customer")
+    return entries, _joined([states for _, states, _ in found], more_states, "debt"), replaced
+
+
+def _part(events: Events, order: Rows) -> tuple[Entries, States, Rows]:
+    """Entries and states of the plain debtors among some, and the events of the others."""
     plain = plain_events(events, order)
     table, begins = _table(events, order[plain])
-    entries, states = _run(table, begins, events.customer[order[plain]][begins[:-1]])
-    if plain.all():
-        return entries, states, {}
-    more_entries, more_states, replaced = others(events, order[~plain])
-    return _merged(entries, more_entries, "customer"), _merged(states, more_states, "debt"), replaced
+    return *_run(table, begins, events.customer[order[plain]][begins[:-1]]), order[~plain]
 
 
 def plain_events(events: Events, order: Rows) -> Mask:
@@ -84,15 +90,17 @@ def _first_of_each(customer: Rows) -> Rows:
 def _stated_again(number: Rows, where: Mask) -> Mask:
     """Where a number is one that is stated more than once."""
     again = np.zeros(len(number), dtype=bool)
-    again[where] = (np.bincount(number[where]) > 1)[number[where]]
+    code = pd.factorize(number[where])[0]
+    again[where] = (np.bincount(code) > 1)[code]
     return again
 
 
 def _made_at(number: Rows, where: Mask, customer: Rows) -> Rows:
     """For each event the place of the debtor's own event that made the debt or source of its number, or -1."""
-    at = np.full(int(number.max(initial=0)) + 2, -1, dtype=np.int64)  # the last for -1, which is no number
-    at[number[where]] = np.flatnonzero(where)
-    made = at[number]
+    code, numbers = pd.factorize(number)
+    at = np.full(len(numbers), -1, dtype=np.int64)
+    at[code[where]] = np.flatnonzero(where)
+    made = at[code]
     return np.where((made >= 0) & (customer[made] == customer), made, -1)
 
 
@@ -116,12 +124,10 @@ def _table(events: Events, order: Rows) -> tuple[npt.NDArray[np.void], Rows]:
     first = _first_of_each(customer)
     start = np.repeat(first, np.diff(first, append=len(order)))
     table = np.empty(len(order), dtype=EVENT)
-    for name, column in {
-        "known": events.known_at, "amount": events.amount, "happened": events.happened_at, "due": events.due_at,
-        "value": events.value_at, "clearing": events.clearing, "hold": events.use == postings.HOLD,
-    }.items():  # fmt: skip
+    given: Any = (events.known_at, events.amount, events.happened_at, events.due_at, events.value_at, events.clearing)
+    for name, column in zip(("known", "amount", "happened", "due", "value", "clearing"), given, strict=True):
         table[name] = column[order]
-    table["kind"] = kind
+    table["kind"], table["hold"] = kind, events.use[order] == postings.HOLD
     bill = kind == postings.INVOICE
     table["number"] = np.where(bill, events.debt[order], events.source[order])
     table["debt"] = np.maximum(_made_at(events.debt[order], bill, customer) - start, -1)
@@ -137,19 +143,13 @@ def _run(table: npt.NDArray[np.void], begins: Rows, customers: Rows) -> tuple[En
     """Count, make room, write."""
     entry_at = np.zeros(len(customers), dtype=np.int64)
     state_at = np.zeros(len(table), dtype=np.int64)
-
-    def run(fill: int, entries: Rows, states: Rows) -> None:
-        def part(start: int, stop: int) -> None:
-            fold_range(start, stop, fill, table, begins, customers, entry_at, state_at, entries, states)
-
-        in_ranges(part, len(customers))
-
-    run(0, np.empty((9, 0), dtype=np.int64), np.empty((0, 9), dtype=np.int64))
+    nothing = np.empty((9, 0), dtype=np.int64)
+    fold_range(0, len(customers), 0, table, begins, customers, entry_at, state_at, nothing, nothing.reshape(0, 9))
     entries = np.empty((9, _to_starts(entry_at, np.arange(len(entry_at)))), dtype=np.int64)
     made = np.flatnonzero(table["kind"] == postings.INVOICE)
     by_debt = made[np.argsort(table["number"][made], kind="stable")]
     states = np.empty((_to_starts(state_at, by_debt), 9), dtype=np.int64)
-    run(1, entries, states)
+    fold_range(0, len(customers), 1, table, begins, customers, entry_at, state_at, entries, states)
     states = np.ascontiguousarray(states.T)
     return _columns(Entries, entries, returned=entries[8] != 0), _columns(States, states, withdrawn=states[8] != 0)
 
@@ -166,12 +166,12 @@ def _to_starts(counts: Rows, order: Rows) -> int:
     return int(ends[-1]) if len(ends) else 0
 
 
-def _merged(one: Any, other: Any, key: str) -> Any:
-    """Two sets of entries or states as one, in the order of a column, else as they come."""
-    order = np.argsort(np.concatenate([getattr(one, key), getattr(other, key)]), kind="stable")
-    return type(one)(
-        **{
-            field.name: np.concatenate([getattr(one, field.name), getattr(other, field.name)])[order]
-            for field in fields(one)
-        }
-    )
+def _joined(parts: list[Any], more: Any, key: str) -> Any:
+    """Entries or states of several parts as one, in the order of a column, else as they come."""
+    every = [*parts, more]
+    keys = np.concatenate([getattr(part, key) for part in every])
+    order = slice(None) if (keys[1:] >= keys[:-1]).all() else np.argsort(keys, kind="stable")
+    columns = {}
+    for field in fields(more):
+        columns[field.name] = np.concatenate([getattr(part, field.name) for part in every])[order]
+    return type(more)(**columns)

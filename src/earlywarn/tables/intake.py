@@ -20,6 +20,7 @@ from earlywarn.dates import FOREVER, NAT, US_PER_DAY, day_end, iso, moment
 from earlywarn.errors import DataError, suggest
 from earlywarn.tables.checks import Faults, Text
 from earlywarn.tables.facts import Facts, check_table, first_version, plain
+from earlywarn.tables.order import in_order
 from earlywarn.tables.read import credit_notes_due, read_frame, rename_columns
 from earlywarn.tables.schema import STATIC, TABLES, TableSchema, declared
 
@@ -179,6 +180,8 @@ class Intake:
         for name in _in_order_of_parents(self.schemas):
             tables[name] = self.owned(tables, name, customers, regions)
         self.check_references(tables)
+        # debts are numbered by the rows of the schedule; all else stands in the order in which it is read
+        tables = {name: facts if name == "schedule" else in_order(facts) for name, facts in tables.items()}
         faults = self.faults.frame()
         if strict and len(faults):
             raise _strict_error(faults, self.frames)

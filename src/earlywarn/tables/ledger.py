@@ -328,10 +328,13 @@ class Ledger:
         Returns
         -------
         DataFrame
-            The columns that were handed over, with ``happened_at`` and ``known_at``; all the schema's columns
-            when the table was not handed over. Streams get ``customer_id``.
+            The columns that were handed over, with ``happened_at`` and ``known_at``, in the order of the rows
+            that were handed over; all the schema's columns when the table was not. Streams get ``customer_id``
+            and stand in the order of debtors and time.
         """
         facts = self.facts(name).current()
+        if name not in STREAMS:
+            facts = facts.take(np.argsort(facts.row, kind="stable"))
         frame = facts.frame(self.digits)
         if name in STREAMS:
             ids = np.array([*self.customers, None], dtype=object)
@@ -383,7 +386,7 @@ class Ledger:
     @cached_property
     def balances(self) -> Facts:
         """One fact per change of what a debtor owes."""
-        return balances(self.settlement.states)
+        return balances(self.settlement.entries, self.settlement.states)
 
     @cached_property
     def returns(self) -> Facts:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from earlywarn.dates import FOREVER, US_PER_DAY, add_bank_days, day_end
 from earlywarn.tables.events import Debts
 from earlywarn.tables.facts import Facts
+from earlywarn.tables.parts import stream_in_parts
 from earlywarn.tables.postings import CREDIT, PAYMENT, Entries, States
 from earlywarn.tables.streams import close_of, refusals, stream, tolerance
 from earlywarn.tables.upto import UpTo
@@ -31,6 +32,21 @@ def maturities(
     -------
     Facts with late (0 or 1), open_amount and amount (minor units)
     """
+    refused = refusals(payments, debts)
+    return stream_in_parts(
+        lambda some, their: _maturities(some, their, refused, late_after_days, lag_days, digits), entries, states
+    )
+
+
+def _maturities(
+    entries: Entries,
+    states: States,
+    refused: tuple[Rows, Rows, Rows],
+    late_after_days: int,
+    lag_days: int,
+    digits: int,
+) -> Facts:
+    """Maturities from all that is known of each bill at each moment from the close on."""
     heads = np.flatnonzero(np.diff(states.debt, prepend=-1))
     numbers = states.debt[heads]
     of_state = np.repeat(np.arange(len(heads)), np.diff(heads, append=len(states.debt)))
@@ -38,9 +54,9 @@ def maturities(
 
     moved = np.flatnonzero(entries.debt >= 0)
     of_entry = np.searchsorted(numbers, entries.debt[moved])
-    refused, refused_on, refused_known = refusals(payments, debts)
-    of_refused = np.searchsorted(numbers, refused)
-    in_time = np.isin(refused, numbers)
+    refused_bill, refused_on, refused_known = refused
+    of_refused = np.searchsorted(numbers, refused_bill)
+    in_time = np.isin(refused_bill, numbers)
     in_time[in_time] = refused_on[in_time] <= close[of_refused[in_time]]
     of_refused, refused_known = of_refused[in_time], refused_known[in_time]
 

@@ -138,8 +138,7 @@ _TYPES: dict[str, Any] = {"kind": np.uint8, "clearing": np.uint8, "use": np.uint
 
 def _column(name: str, values: Any, count: int) -> npt.NDArray[Any]:
     """One column of events, in its type."""
-    column = np.asarray(values, dtype=_TYPES.get(name, np.int64))
-    return np.ascontiguousarray(column) if column.shape == (count,) else np.full(count, column)
+    return np.broadcast_to(np.asarray(values, dtype=_TYPES.get(name, np.int64)), (count,))
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,11 @@ import pandas as pd
 
 from earlywarn.tables.intake import Checked
 from earlywarn.tables.ledger import Ledger
+from earlywarn.tables.order import in_order
 from earlywarn.tables.schema import STREAMS
 from earlywarn.tables.store_check import Rows, check_bucket, check_shared, strangers
 from earlywarn.tables.store_cut import Cut
-from earlywarn.tables.store_files import in_order, write_arrays, write_facts, write_table
+from earlywarn.tables.store_files import write_arrays, write_facts, write_table
 
 __all__ = ["build_bucket", "build_shared", "file_of"]
 

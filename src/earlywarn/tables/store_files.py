@@ -22,7 +22,6 @@ from earlywarn.tables.facts import Facts, Values
 __all__ = [
     "Lazy",
     "StoredFacts",
-    "in_order",
     "opened",
     "read_arrays",
     "read_facts",
@@ -35,36 +34,6 @@ __all__ = [
 Rows = npt.NDArray[np.int64]
 _CLOCKS = ("happened_at", "known_at", "known_until", "owner", "row")
 _OPTIONS = {"compression": "lz4", "write_statistics": False, "row_group_size": 1 << 24}
-
-
-def in_order(facts: Facts) -> Facts:
-    """Facts sorted by (owner, happened_at, known_at, row), as streams are read.
-
-    Parameters
-    ----------
-    facts : Facts
-
-    Returns
-    -------
-    Facts
-    """
-    owner = facts.owner + 1
-    small = owner.astype(np.uint16) if owner.max(initial=0) < 2**16 else owner
-    order = np.argsort(small, kind="stable")
-    keys = (facts.owner[order], facts.happened_at[order], facts.known_at[order], facts.row[order])
-    if not _sorted(keys):
-        order = order[np.lexsort(keys[::-1])]
-    return facts.take(order)
-
-
-def _sorted(keys: tuple[Rows, ...]) -> bool:
-    """Whether rows stand in the order of their keys, the first key first."""
-    equal = np.ones(max(len(keys[0]) - 1, 0), dtype=bool)
-    for key in keys:
-        if (equal & (key[1:] < key[:-1])).any():
-            return False
-        equal &= key[1:] == key[:-1]
-    return True
 
 
 def write_facts(facts: Facts, folder: Path, name: str) -> None:
@@ -129,8 +98,9 @@ def opened(path: Path) -> Any:
     Raises
     ------
     DataError
-        D172 when it is gone.
+        D172 when it is gone or damaged.
     """
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
@@ -140,6 +110,12 @@ def opened(path: Path) -> Any:
             f"{path.name} of {path.parent.name} is gone.",
             code="D172",
             hint="the store was loaded or written since it was opened: open it again with LedgerStore(path).",
+        ) from error
+    except pa.ArrowInvalid as error:
+        raise DataError(
+            f"{path.name} of {path.parent.name} is damaged.",
+            code="D172",
+            hint="see LedgerStore.verify(), and write the store again with LedgerStore.write(path, …).",
         ) from error
 
 

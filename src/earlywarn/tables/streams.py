@@ -18,6 +18,7 @@ from earlywarn.dates import ALWAYS, FOREVER, NAT, US_PER_DAY, day_end, day_numbe
 from earlywarn.tables.checks import Text
 from earlywarn.tables.events import Debts, is_collection, plan_numbers
 from earlywarn.tables.facts import Facts
+from earlywarn.tables.parts import stream_in_parts
 from earlywarn.tables.postings import CLEARING, PAYMENT, Entries, States
 from earlywarn.tables.schema import STREAMS
 from earlywarn.tables.upto import UpTo, ranges, sorted_rows
@@ -72,12 +73,12 @@ def close_of(due_at: Rows, days: int = 0) -> Rows:
 
 
 def stream(name: str, owner: Rows, happened_at: Rows, known_at: Rows, known_until: Rows, **values: Any) -> Facts:
-    """Facts of a stream from its columns, sorted by owner and time; a text column drops words that do not occur."""
+    """Facts of a stream from its columns, sorted by owner and time."""
     kinds = STREAMS[name]
     columns: dict[str, Any] = {}
     for column, kind in kinds.items():
         given = values[column]
-        columns[column] = given.used() if kind == "text" else given.astype(float if kind == "number" else np.int64)
+        columns[column] = given if kind == "text" else given.astype(float if kind == "number" else np.int64)
     facts = Facts(
         name=name, kinds=MappingProxyType(dict(kinds)), columns=MappingProxyType(columns), happened_at=happened_at,
         known_at=known_at, known_until=known_until, owner=owner, row=np.arange(len(owner)),
@@ -100,6 +101,12 @@ def settlements(entries: Entries, states: States, payments: Facts) -> Facts:
     -------
     Facts with days_beyond_terms, days_to_pay (days), amount (minor units), parts (count), method
     """
+    methods = _Methods(payments)
+    return stream_in_parts(lambda some, their: _settlements(some, their, methods), entries, states)
+
+
+def _settlements(entries: Entries, states: States, methods: _Methods) -> Facts:
+    """Settlements from the first of the states in a row in which an invoice is closed."""
     closed = (states.open == 0) & (states.amount > 0) & ~states.withdrawn
     begins = np.diff(states.debt, prepend=-1) != 0
     begins[1:] |= ~closed[:-1]
@@ -119,7 +126,7 @@ def settlements(entries: Entries, states: States, payments: Facts) -> Facts:
         "settlements", states.customer[at], paid_at, states.known_at[at],
         np.where(undone, np.append(states.known_at, 0)[again], FOREVER),
         days_beyond_terms=day - states.due_at[at] // US_PER_DAY, days_to_pay=day - states.issued_at[at] // US_PER_DAY,
-        amount=states.amount[at], parts=parts, method=_method_of(payments, last, states.known_at[at]),
+        amount=states.amount[at], parts=parts, method=methods.of(last, states.known_at[at]),
     )  # fmt: skip
 
 
@@ -149,16 +156,21 @@ def _paid_by(entries: Entries, states: States, at: Rows) -> tuple[Rows, Rows, Ro
     return parts, last, last_value
 
 
-def _method_of(payments: Facts, source: Rows, at: Rows) -> Text:
-    """Method of each payment as it was known at a moment."""
-    method = payments.text("method")
-    stated = np.flatnonzero(method.codes >= 0)
-    rows = UpTo(payments.text("payment_id").codes[stated], payments.known_at[stated])
-    end = rows.end(source, at)
-    found = end > rows.start(source)
-    codes = np.full(len(source), -1, dtype=np.int64)
-    codes[found] = method.codes[stated][rows.order[end[found] - 1]]
-    return Text(codes, method.labels)
+class _Methods:
+    """Method of each payment, as it was known at any moment."""
+
+    def __init__(self, payments: Facts) -> None:
+        self.method = payments.text("method")
+        self.stated = np.flatnonzero(self.method.codes >= 0)
+        self.rows = UpTo(payments.text("payment_id").codes[self.stated], payments.known_at[self.stated])
+
+    def of(self, source: Rows, at: Rows) -> Text:
+        """The method of each source, missing where none was stated by then."""
+        end = self.rows.end(source, at)
+        found = end > self.rows.start(source)
+        codes = np.full(len(source), -1, dtype=np.int64)
+        codes[found] = self.method.codes[self.stated[self.rows.order[end[found] - 1]]]
+        return Text(codes, self.method.labels)
 
 
 def refusals(payments: Facts, debts: Debts) -> tuple[Rows, Rows, Rows]:
@@ -183,7 +195,7 @@ def returns(payments: Facts) -> Facts:
     codes = facts.text("reason_code")
     return stream(
         "returns", facts.owner, facts.happened_at, facts.known_at, facts.known_until, cause=cause_family(codes),
-        attempt=facts.numbers("attempt"), amount=facts.numbers("amount", NAT), reason_code=codes,
+        attempt=facts.numbers("attempt"), amount=facts.numbers("amount", NAT), reason_code=codes.used(),
     )  # fmt: skip
 
 
@@ -201,7 +213,7 @@ def obligations(
     parts = [issued, _planned(schedule, until), _planned(instalments, ends)]
     owner, due, known, known_until, amount, stage = (np.concatenate(part) for part in zip(*parts, strict=True))
     return stream(
-        "obligations", owner, due, known, known_until, amount=amount, stage=Text(stage, ("issued", "scheduled"))
+        "obligations", owner, due, known, known_until, amount=amount, stage=Text(stage, ("issued", "scheduled")).used()
     )
 
 

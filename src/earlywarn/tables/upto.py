@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from earlywarn.tables.order import rises
+
 __all__ = ["UpTo", "ranges", "sorted_rows"]
 
 Rows = npt.NDArray[np.int64]
@@ -66,12 +68,7 @@ def sorted_rows(*keys: Rows) -> Rows:
     >>> sorted_rows(np.array([1, 2]), np.array([7, 7])), sorted_rows(np.array([2, 1]), np.array([7, 7]))
     (array([0, 1]), array([1, 0]))
     """
-    tied = np.ones(max(len(keys[0]) - 1, 0), dtype=bool)
-    for key in reversed(keys):
-        if (tied & (key[1:] < key[:-1])).any():
-            return np.lexsort(keys)
-        tied &= key[1:] == key[:-1]
-    return np.arange(len(keys[0]))
+    return np.arange(len(keys[0])) if rises(keys[::-1]) else np.lexsort(keys)
 
 
 def ranges(start: Rows, count: Rows) -> Rows:
