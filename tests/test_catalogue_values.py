@@ -54,7 +54,7 @@ BY_HAND = {
     "returns_recency_all": 15 + 31 + 28 + 25,
     # the invoice itself: a Monday
     "invoice_amount_now": 300.0,
-    "invoice_amount_ratio_400d": math.log(300 / 200),
+    "invoice_amount_ratio_400d": math.log(300 / 100),
     "invoice_open_share_now": 1.0,
     "invoice_terms_now": 20.0,
     "invoice_lead_now": 5.0,
@@ -102,10 +102,10 @@ BY_HAND = {
     "open_amount_change_30d": 400.0 - 100.0,
     "due_bills_14d": 300 / 200,
     "arrangements_kept_share_all": 1 / 2,
-    # 300 against 100, 300, 100 and itself; it bills a year where others bill 30, 31 and 31 days
-    "bill_shock_400d": 1.0,
-    "bill_excess_400d": 300.0 - 200.0,
-    "bill_kind_ratio_400d": math.log(300 / 300),
+    # 300 against 100, 300 and 100: a settlement, so no shock; it bills a year where others bill 30, 31 and 31 days
+    "bill_shock_400d": 0.0,
+    "bill_excess_400d": 300.0 - 100.0,
+    "bill_kind_ratio_400d": math.nan,
     "bill_change_395d": math.nan,
     "bill_first_now": 0.0,
     "bill_period_ratio_400d": 365 / 31,
@@ -115,14 +115,14 @@ BY_HAND = {
     "advance_change_365d": math.nan,
     "final_bill_now": 0.0,
     "autopay_now": 0.0,
-    # 30 March 2026 is a Monday; paid on Tuesday 16, Saturday 20, Saturday 10 and Thursday 15
+    # 30 March 2026 is a Monday; paid on Saturday 20, Saturday 10 and Thursday 15; Tuesday 16 failed
     "due_to_bank_day_now": 0.0,
     "due_holidays_count_now": 0.0,
     "due_month_end_now": 1.0,
     "due_peak_month_now": 0.0,
-    "due_to_paying_weekday_last12": 1.0,
-    "due_to_paying_day_last12": min(16 + 1, 20 + 1, 10 + 1, 15 + 1),
-    "due_before_payday_last12": (-14 + -10) / 2,
+    "due_to_paying_weekday_last12": 3.0,
+    "due_to_paying_day_last12": min(20 + 1, 10 + 1, 15 + 1),
+    "due_before_payday_last12": statistics.median([20 - 30, 10 + 31 - 30, 15 - 30]),
     "due_week_count_90d": 1.0,
     # one direct debit of December failed, two of January did not, one of these at the second attempt
     "returns_account_count_365d": 0.0,
@@ -208,7 +208,10 @@ RETURNS = {
     "returns_unsolved_365d": 1.0,
     "mandate_changed_count_60d": 1.0,
     "payer_account_new_60d": 1.0,
-    "bill_corrected_count_180d": 1.0,
+    # two corrections, of 50 and now of 75
+    "bill_corrected_count_180d": 2.0,
+    "bill_kind_ratio_400d": math.log(75 / 50),
+    "bill_shock_400d": 1.0,
     "autopay_now": 1.0,
     "due_peak_month_now": 0.0,
 }
@@ -260,7 +263,7 @@ def tables() -> dict[str, pd.DataFrame]:
             ("p3", "a", "2026-01-15", 150.0, "settled", "a2", "direct_debit", None, 1, "k1"),
             ("p4", "b", "2026-01-10", 80.0, "settled", "b1", "transfer", None, None, "k9"),
             ("p5", "b", "2026-02-20", 80.0, "settled", "b2", "transfer", None, None, "k9"),
-        ),
+        ).assign(kind="payment"),
         "usage": rows(
             "usage_id customer_id used_on quantity cost in_bundle read",
             ("u1", "a", "2025-03-10", 20.0, 15.0, True, "actual"),
@@ -353,7 +356,7 @@ def more_tables() -> dict[str, pd.DataFrame]:
             *advances[1:],
             ("d99", "d", "2026-03-10", "2026-04-04", 130.0, "final", None),
             ("e1", "e", "2025-10-05", "2025-10-20", 50.0, "correction", "direct_debit"),
-            ("e2", "e", "2026-01-05", "2026-04-10", 50.0, "recurring", "direct_debit"),
+            ("e2", "e", "2026-01-05", "2026-04-10", 75.0, "correction", "direct_debit"),
         ),
         "payments": rows(
             "payment_id customer_id paid_on amount event invoice_id method reason_code attempt payer_key",
@@ -408,7 +411,7 @@ def more() -> dict[str, pd.Series]:
     assert ledger.faults.empty, ledger.faults
     seen = {
         "d": observation(customer="d", invoice="d99", due="2026-04-04", amount=130.0),
-        "e": observation(customer="e", invoice="e2", due="2026-04-10", amount=50.0),
+        "e": observation(customer="e", invoice="e2", due="2026-04-10", amount=75.0),
     }
     return {customer: FeatureSet.default().compute(ledger, obs).iloc[0] for customer, obs in seen.items()}
 
@@ -443,6 +446,83 @@ def test_who_was_never_late_is_on_time_since_the_first_due_day() -> None:
     )
     matrix = FeatureSet.default().select("on_time_days_all").compute(Ledger.from_tables(**given), observation())
     assert matrix["on_time_days_all"].iloc[0] == 16 + 31 + 28 + 25
+
+
+PAYING_DAYS = (
+    "due_to_paying_day_last12",
+    "due_to_paying_weekday_last12",
+    "due_before_payday_last12",
+    "round_payments_share_365d",
+    "payer_account_new_60d",
+)
+
+
+@pytest.mark.parametrize(
+    ("absent", "by_hand"),
+    [
+        # paid on Wednesday the 10th and Sunday the 1st, which is the day after the due day, Thursday 30 April
+        ([], (1, 3, (11 + 2) / 2, 0, 0)),
+        # the write-off of Friday 30 January counts as a payment
+        (["kind"], (0, 1, 2, 1 / 3, 1)),
+        # the collection that failed on Thursday 19 March does
+        (["event"], (1, 0, 2, 1 / 3, 1)),
+        (["event", "kind"], (0, 0, (2 + 0) / 2, 2 / 4, 1)),
+    ],
+)
+def test_only_what_settled_and_is_a_payment_has_a_paying_day(absent: list[str], by_hand: tuple[float, ...]) -> None:
+    """An empty cell means settled, and a payment; so does a column that was not handed over."""
+    given = {
+        "invoices": rows(
+            "invoice_id customer_id issued_on due_on amount", ("x", "a", "2026-03-20", "2026-04-30", 90.0)
+        ),
+        "payments": rows(
+            "payment_id customer_id paid_on amount event kind payer_key",
+            ("p1", "a", "2025-12-10", 55.0, None, "payment", "k1"),
+            ("p2", "a", "2026-03-01", 55.0, "settled", None, "k1"),
+            ("p3", "a", "2026-01-30", 20.0, "settled", "write_off", "k2"),
+            ("p4", "a", "2026-03-19", 60.0, "failed", "payment", "k3"),
+        ).drop(columns=absent),
+    }
+    seen = observation(invoice="x", due="2026-04-30", amount=90.0)
+    matrix = FeatureSet.default().select(*PAYING_DAYS).compute(Ledger.from_tables(**given, currency="EUR"), seen)
+    assert matrix[list(PAYING_DAYS)].iloc[0].tolist() == pytest.approx(by_hand)
+
+
+@pytest.mark.parametrize(
+    ("kind", "invoice", "shock", "usual"),
+    [
+        ("recurring", "y", 1.0, 100.0),
+        ("settlement", "y", 0.0, 100.0),
+        (None, "y", 1.0, 100.0),
+        # a running period is no bill yet: all bills are others
+        ("recurring", None, 0.0, 130.0),
+    ],
+)
+def test_a_bill_is_held_against_the_others(kind: str | None, invoice: str | None, shock: float, usual: float) -> None:
+    given = {
+        "invoices": rows(
+            "invoice_id customer_id issued_on due_on amount kind",
+            ("x", "a", "2026-01-20", "2026-02-10", 100.0, "recurring"),
+            ("y", "a", "2026-03-20", "2026-04-10", 160.0, kind),
+        ),
+        "payments": rows("payment_id customer_id paid_on amount", ("p1", "a", "2026-02-10", 100.0)),
+    }
+    seen = observation(invoice="y", due="2026-04-10", amount=160.0).assign(invoice_id=invoice)
+    for frame in (given["invoices"], given["invoices"].drop(columns="kind")):
+        ledger = Ledger.from_tables(invoices=frame, payments=given["payments"])
+        row = FeatureSet.default().select("bill_*_400d", "invoice_amount_ratio_400d").compute(ledger, seen).iloc[0]
+        assert row["bill_shock_400d"] == (shock if "kind" in frame else float(invoice is not None))
+        assert row["bill_excess_400d"] == 160.0 - usual
+        assert row["invoice_amount_ratio_400d"] == pytest.approx(math.log(160 / usual), rel=1e-6)
+
+
+def test_a_share_of_a_bill_is_never_more_than_the_bill() -> None:
+    given = tables()
+    given["invoice_lines"] = rows(
+        "invoice_id line_id kind amount", ("a4", "1", "device", 60.0), ("a4", "2", "discount", -10.0)
+    )
+    matrix = FeatureSet.default().select("bill_device_share_90d").compute(Ledger.from_tables(**given), observation())
+    assert matrix["bill_device_share_90d"].iloc[0] == 1.0
 
 
 def test_the_drift_is_the_weighted_mean_of_clipped_distances_from_the_habit(more: dict[str, pd.Series]) -> None:
