@@ -260,7 +260,9 @@ def test_ingest_writes_a_store_adds_to_it_and_lists_faults(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     store = tmp_path / "store"
-    assert main(["ingest", str(folder), str(store), "--buckets", "2", "--faults", str(tmp_path / "faults.csv")]) == 0
+    options = ["--buckets", "2", "--late-after-days", "0", "--faults", str(tmp_path / "faults.csv")]
+    assert main(["ingest", str(folder), str(store), *options]) == 0
+    assert ew.LedgerStore(store).bucket(1).late_after_days == 0
     said = capsys.readouterr().out
     assert "150 customers in 2 buckets" in said
     assert "D131" in said
@@ -274,3 +276,5 @@ def test_ingest_writes_a_store_adds_to_it_and_lists_faults(
     assert ew.LedgerStore(store).manifest.rows["usage"] == rows + 1
     assert main(["ingest", str(news.parent), str(store), "--add", "--currency", "EUR"]) == 2
     assert "D175" in capsys.readouterr().err
+    assert main(["ingest", str(news.parent), str(store), "--add", "--late-after-days", "7"]) == 2
+    assert "--late-after-days was settled" in capsys.readouterr().err

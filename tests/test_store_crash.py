@@ -39,7 +39,7 @@ def breaking(monkeypatch: pytest.MonkeyPatch, at: int) -> Callable[[], int]:
 
     for module, name in (
         (store_bucket, "write_facts"), (store_bucket, "write_arrays"), (store_write, "build_shared"),
-        (store_write, "find_guests"), (store_write, "write_manifest"), (store_write, "_sweep"), (Path, "replace"),
+        (store_write, "find_guests"), (store_write, "write_manifest"), (store_write, "sweep"), (Path, "replace"),
         (store_write.shutil, "rmtree"),
     ):  # fmt: skip
         monkeypatch.setattr(module, name, counted(getattr(module, name)))

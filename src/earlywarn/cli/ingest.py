@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["add", "run"]
 
+#: What holds for a store from its first writing on.
+_ONCE = ("timezone", "currency", "country", "late_after_days", "buckets")
+
 _ABOUT = """\
 Read the tables of a folder with DuckDB, cut them into buckets of customers, check and settle each bucket once, and
 write a store. A store may be far larger than memory; features, observations and labels stream over its buckets.
@@ -52,6 +55,9 @@ def add(verbs: Any) -> None:
     verb.add_argument("--country", metavar="CODE", help="where the biller works, for holidays and texts")
     verb.add_argument("--until", metavar="DATE", help="the data are complete up to here (default: as the data say)")
     verb.add_argument(
+        "--late-after-days", type=whole(0), metavar="N", help="an invoice is late when paid more days after due (3)"
+    )
+    verb.add_argument(
         "--buckets", type=whole(1), metavar="N", help="number of buckets (default: one for two million rows)"
     )
     verb.add_argument("--faults", type=table_file, metavar="FILE", help="write all faults to this CSV or Parquet file")
@@ -77,12 +83,10 @@ def run(asked: argparse.Namespace) -> int:
 def _written(asked: argparse.Namespace) -> LedgerStore:
     from earlywarn.tables.store import LedgerStore
 
-    once: dict[str, Any] = {
-        name: value for name in ("timezone", "currency", "country", "buckets") if (value := getattr(asked, name))
-    }
+    once: dict[str, Any] = {name: value for name in _ONCE if (value := getattr(asked, name)) is not None}
     if asked.add and once:
         raise DataError(
-            f"--{next(iter(once))} was settled when the store was written.",
+            f"--{next(iter(once)).replace('_', '-')} was settled when the store was written.",
             code="D175",
             hint="leave it out, or write the store again without --add.",
         )

@@ -15,7 +15,8 @@ from earlywarn.errors import FeatureError
 from earlywarn.features.build import compute
 from earlywarn.features.context import Context
 from earlywarn.features.definition import Feature
-from earlywarn.features.expression import Aggregate, Name
+from earlywarn.features.expression import Aggregate, Field, Name
+from earlywarn.features.observed import INVOICE_TEXTS
 from earlywarn.tables.store import LedgerStore
 
 __all__ = ["compute_stored"]
@@ -109,4 +110,4 @@ def _labels(feature: Feature, store: LedgerStore) -> tuple[str, ...]:
     root: Any = feature.expression.root
     if isinstance(root, Aggregate) and isinstance(root.argument, Name):
         return store.labels(root.selection.table, root.argument.name)
-    return store.labels("invoices", "kind") if getattr(root, "column", "") == "kind" else ()
+    return store.labels("invoices", root.column) if isinstance(root, Field) and root.column in INVOICE_TEXTS else ()

@@ -138,8 +138,9 @@ class LedgerStore:
         Raises
         ------
         DataError
-            As `Ledger.from_tables`; D173 when the folder holds other files, D174 ids that are neither text nor
-            numbers, D175 a number of buckets that is not possible.
+            As `Ledger.from_tables`; D116 when a file cannot be read, D173 when the folder holds other files, D174
+            ids that are neither text nor numbers, D175 a number of buckets that is not possible, D177 while something
+            else is being written to the store, D176 when that finished meanwhile.
         """
         if buckets is not None and not 1 <= buckets <= 10_000:
             raise DataError(

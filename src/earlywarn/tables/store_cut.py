@@ -114,10 +114,6 @@ class Cut:
 
         return sorted(self.schemas, key=depth)
 
-    def files(self, name: str, bucket: int) -> list[Path]:
-        """Files with the rows of one table that lie in a bucket, those of the store first."""
-        return [*self.kept.get((name, bucket), []), *self.new_files(name, bucket)]
-
     def new_files(self, name: str, bucket: int) -> list[Path]:
         """Files with the rows that are being added."""
         return sorted((self.folder / name / f"_bucket={bucket}").glob("*.parquet"))

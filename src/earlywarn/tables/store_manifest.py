@@ -18,7 +18,17 @@ from earlywarn.dates import iso
 from earlywarn.errors import DataError
 from earlywarn.tables.intake import Intake
 
-__all__ = ["FORMAT", "MANIFEST", "Manifest", "Plan", "digest_of", "file_record", "read_manifest", "write_manifest"]
+__all__ = [
+    "FORMAT",
+    "MANIFEST",
+    "Manifest",
+    "Plan",
+    "digest_of",
+    "file_record",
+    "is_there",
+    "read_manifest",
+    "write_manifest",
+]
 
 #: Raised whenever the files of a store change their meaning.
 FORMAT = 1
@@ -171,7 +181,7 @@ def read_manifest(folder: Path) -> Manifest:
             hint=f"its tables are needed once more: {again}",
         )
     manifest = Manifest(**{**content, "plan": Plan(**content["plan"])})
-    wrong = [name for name, record in manifest.files.items() if not _is_there(folder / name, record)]
+    wrong = [name for name, record in manifest.files.items() if not is_there(folder / name, record)]
     if wrong:
         raise DataError(
             f"{len(wrong)} of {len(manifest.files)} files of the store {str(folder)!r} are gone or changed.",
@@ -182,5 +192,6 @@ def read_manifest(folder: Path) -> Manifest:
     return manifest
 
 
-def _is_there(path: Path, record: Mapping[str, Any]) -> bool:
+def is_there(path: Path, record: Mapping[str, Any]) -> bool:
+    """Whether a file of a store is there, as long as it was written."""
     return path.is_file() and path.stat().st_size == record["bytes"]

@@ -44,7 +44,11 @@ def names_read(
 
 
 def completed(
-    duck: Any, plan: Plan, names: Mapping[str, Mapping[Any, str]], relations: Mapping[str, str]
+    duck: Any,
+    plan: Plan,
+    names: Mapping[str, Mapping[Any, str]],
+    relations: Mapping[str, str],
+    sources: Mapping[str, Handed],
 ) -> tuple[Plan, list[str]]:
     """The plan with all columns, the columns that carry zones, and the currency."""
     columns = {name: list(listed) for name, listed in plan.columns.items()}
@@ -53,24 +57,29 @@ def completed(
         known = columns.setdefault(name, [])
         order = list(schema_of(name, plan).columns)
         columns[name] = sorted({*known, *ours.values()}, key=order.index)
-        zoned[name] = sorted({*zoned.get(name, []), *zoned_columns(duck, relations[name], schema_of(name, plan))})
+        with sources[name].readable():
+            found = zoned_columns(duck, relations[name], schema_of(name, plan))
+        zoned[name] = sorted({*zoned.get(name, []), *found})
+    currencies = dict(plan.currencies)
+    if "currency" in names.get("invoices", {}).values():
+        with sources["invoices"].readable():
+            currencies = _currencies(duck, plan, relations["invoices"])
     plan = replace(
         plan,
         columns=columns,
-        zoned={name: found for name, found in zoned.items() if found},
-        currencies=_currencies(duck, plan, names.get("invoices", {}), relations.get("invoices", "")),
+        zoned={name: listed for name, listed in zoned.items() if listed},
+        currencies=currencies,
     )
     currency, notices = _currency(plan)
     return replace(plan, currency=currency), notices
 
 
-def _currencies(duck: Any, plan: Plan, ours: Mapping[Any, str], invoices: str) -> dict[str, int]:
+def _currencies(duck: Any, plan: Plan, invoices: str) -> dict[str, int]:
     """Rows of each currency, those of earlier loads included."""
     found = dict(plan.currencies)
-    if "currency" in ours.values():
-        sql = f"SELECT trim(currency), count(*) FROM ({invoices}) WHERE currency IS NOT NULL GROUP BY 1"
-        for word, count in duck.execute(sql).fetchall():
-            found[str(word)] = found.get(str(word), 0) + int(count)
+    sql = f"SELECT trim(currency), count(*) FROM ({invoices}) WHERE currency IS NOT NULL GROUP BY 1"
+    for word, count in duck.execute(sql).fetchall():
+        found[str(word)] = found.get(str(word), 0) + int(count)
     return found
 
 

@@ -6,7 +6,9 @@ Every relation has our names of columns and ``_row``, the number of the row in t
 from __future__ import annotations
 
 import glob
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from earlywarn.errors import DataError
+from earlywarn.extras import require
 from earlywarn.tables.checks import coerce
 from earlywarn.tables.read import read_frame
 from earlywarn.tables.schema import TableSchema
@@ -22,7 +25,9 @@ from earlywarn.tables.store_buckets import literal, quoted
 __all__ = ["Handed", "handed"]
 
 _PARQUET, _CSV = (".parquet", ".pq"), (".csv", ".gz")
-_READ_CSV = """read_csv({}, header=true, delim=',', quote='"', escape='"', all_varchar=true, nullstr='')"""
+#: As pandas reads it for a ledger: nothing is guessed, and what a short row lacks is missing.
+_READ_CSV = """read_csv({}, columns={{{}}}, auto_detect=false, header=true, delim=',', quote='"', escape='"',
+    nullstr='', null_padding=true, parallel=false)"""
 
 
 class Handed:
@@ -49,12 +54,28 @@ class Handed:
             return self.frame.iloc[:0].reset_index(drop=True)
         if self.frame is not None:
             return pd.DataFrame(columns=list(self.frame.schema.names))
-        if _is_csv(self.files[0]):
-            return pd.read_csv(self.files[0], dtype="str", nrows=0)
-        names: dict[str, None] = {}
+        return pd.DataFrame(columns=list(dict.fromkeys(name for names in self._names.values() for name in names)))
+
+    @cached_property
+    def _names(self) -> dict[str, list[str]]:
+        """The columns of each file."""
+        found = {}
         for file in self.files:
-            names |= dict.fromkeys(_parquet().read_schema(file).names)
-        return pd.DataFrame(columns=list(names))
+            with _readable(self.name, [file]):
+                found[file] = list(_head(file))
+        return found
+
+    @contextmanager
+    def readable(self) -> Iterator[None]:
+        """Work in which the table is read; what other libraries say of it comes as one kind of error.
+
+        Raises
+        ------
+        DataError
+            D116 when it cannot be read.
+        """
+        with _readable(self.name, self.files):
+            yield
 
     def relation(self, duck: Any, schema: TableSchema, ours: Mapping[Any, str], staging: Path) -> str:
         """Make the table known to DuckDB and give the SQL that reads it.
@@ -91,8 +112,7 @@ class Handed:
     def _from_text(self, duck: Any, ours: Mapping[Any, str], staging: Path) -> str:
         """CSV is parsed once, in order, into one Parquet file."""
         target = staging / f"text-{self.name}.parquet"
-        parts = [f"SELECT {_selected(ours)} FROM {_READ_CSV.format(literal(file))}" for file in self.files]
-        rows = " UNION ALL BY NAME ".join(parts)
+        rows = " UNION ALL ".join(_text_of(file, self._names[file], ours) for file in self.files)
         numbered = f"SELECT *, row_number() OVER () - 1 AS _row FROM ({rows})"
         duck.execute(f"COPY ({numbered}) TO {literal(target.as_posix())} (FORMAT parquet)").fetchall()
         return f"SELECT * FROM read_parquet({literal(target.as_posix())})"
@@ -100,10 +120,11 @@ class Handed:
     def _from_parquet(self, ours: Mapping[Any, str]) -> str:
         parts, before = [], 0
         for file in self.files:
-            there = set(_parquet().read_schema(file).names)
-            own = {theirs: name for theirs, name in ours.items() if theirs in there}
+            own = [
+                f"{quoted(theirs)} AS {quoted(name)}" for theirs, name in ours.items() if theirs in self._names[file]
+            ]
             parts.append(
-                f"SELECT {_selected(own)}, file_row_number + {before} AS _row "
+                f"SELECT {', '.join([*own, f'file_row_number + {before} AS _row'])} "
                 f"FROM read_parquet({literal(file)}, file_row_number=true)"
             )
             before += _parquet().read_metadata(file).num_rows
@@ -126,7 +147,7 @@ def handed(source: Any, name: str) -> Handed:
     Raises
     ------
     DataError
-        D110 no such file, D111 a kind of source that is not read.
+        D110 no such file, D111 a kind of source that is not read, D116 a file that cannot be read.
     """
     import pyarrow as pa
 
@@ -145,7 +166,8 @@ def handed(source: Any, name: str) -> Handed:
         )
     endings = {_kind(file) for file in files}
     if endings == {"zip"} and len(files) == 1:
-        return Handed(name, read_frame(files[0], name))
+        with _readable(name, [files[0].as_posix()]):
+            return Handed(name, read_frame(files[0], name))
     if endings not in ({"csv"}, {"parquet"}):
         raise DataError(
             f"{name}: {Path(source).name!r} is neither Parquet nor CSV.",
@@ -181,8 +203,40 @@ def _parquet() -> Any:
     return pyarrow.parquet
 
 
-def _selected(ours: Mapping[Any, str]) -> str:
-    return ", ".join(f"{quoted(str(theirs))} AS {quoted(name)}" for theirs, name in ours.items())
+def _head(file: str) -> list[str]:
+    if _is_csv(file):
+        return [str(name) for name in pd.read_csv(file, dtype="str", nrows=0)]
+    return list(_parquet().read_schema(file).names)
+
+
+def _text_of(file: str, head: Sequence[str], ours: Mapping[Any, str]) -> str:
+    """SQL of the columns that are read of a CSV file; one that the file does not have is empty."""
+    columns = ", ".join(f"'c{place}': 'VARCHAR'" for place in range(len(head)))
+    cells = {theirs: f"c{place}" for place, theirs in enumerate(head)}
+    wanted = [f"{cells.get(theirs, 'NULL::VARCHAR')} AS {quoted(name)}" for theirs, name in ours.items()]
+    return f"SELECT {', '.join(wanted)} FROM {_READ_CSV.format(literal(file), columns)}"
+
+
+@contextmanager
+def _readable(name: str, files: Sequence[str]) -> Iterator[None]:
+    import pyarrow as pa
+
+    duckdb = require("duckdb", to="write a store")
+    parsing = (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError)
+    try:
+        yield
+    except duckdb.OutOfMemoryException:
+        raise
+    except (duckdb.Error, pa.ArrowException, OSError, *parsing) as error:
+        said = " ".join(str(error).split("Possible")[0].split())
+        named = [file for file in files if file in str(error)] or files
+        which = f"one of {len(named)} files" if len(named) > 1 else repr(Path(named[0]).name) if named else "the table"
+        raise DataError(
+            f"{name}: {which} cannot be read.",
+            code="D116",
+            found=said[:300],
+            hint="write it again, as Parquet or as CSV in UTF-8 with commas and no row longer than its head.",
+        ) from error
 
 
 def _decoded(table: Any) -> Any:

@@ -24,8 +24,16 @@ from earlywarn.errors import DataError
 from earlywarn.tables.store_bucket import build_bucket, build_shared
 from earlywarn.tables.store_cut import Cut, connect
 from earlywarn.tables.store_files import write_table
+from earlywarn.tables.store_folder import (
+    STAGING,
+    refuse_other_content,
+    refuse_what_came_between,
+    standing_in,
+    sweep,
+)
 from earlywarn.tables.store_guests import find_guests, no_guests
-from earlywarn.tables.store_manifest import MANIFEST, Manifest, Plan, file_record, read_manifest, write_manifest
+from earlywarn.tables.store_lock import locked
+from earlywarn.tables.store_manifest import Manifest, Plan, digest_of, file_record, write_manifest
 from earlywarn.tables.store_plan import NO_CURRENCY, completed, count_of, names_read, schema_of
 from earlywarn.tables.store_source import Handed, handed
 
@@ -34,7 +42,7 @@ __all__ = ["FACTS_PER_BUCKET", "ingest"]
 log = logging.getLogger("earlywarn")
 #: Rows of one bucket, where the number of buckets is not given.
 FACTS_PER_BUCKET = 2_000_000
-_STAGING, _GUESTS = "staging", "guests.parquet"
+_GUESTS = "guests.parquet"
 #: Share of the work that cutting is.
 _CUT_SHARE = 0.4
 #: Buckets that are checked at the same time; each takes about a gigabyte.
@@ -67,24 +75,48 @@ def ingest(
     buckets : int, optional
     progress : callable, optional
         Called with the finished share.
+
+    Raises
+    ------
+    DataError
+        D173 when the folder holds other files, D176 when another load finished meanwhile, D177 while one is at work.
     """
-    _refuse_other_content(folder)
-    staging = folder / _STAGING
-    shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir(parents=True)
-    report = progress or (lambda share: None)
+    refuse_other_content(folder)
     sources = {name: handed(table, name) for name, table in tables.items() if table is not None}
-    standing = before if before is not None else _standing(folder)
+    report = progress or (lambda share: None)
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder):
+        _write(folder, plan, before, sources, columns, buckets, report)
+    report(1.0)
+
+
+def _write(
+    folder: Path,
+    plan: Plan,
+    before: Manifest | None,
+    sources: Mapping[str, Handed],
+    columns: Mapping[str, Mapping[str, str]],
+    buckets: int | None,
+    report: Report,
+) -> None:
+    """What `ingest` does while nobody else writes."""
+    standing = before if before is not None else standing_in(folder)
+    refuse_what_came_between(folder, standing, before)
+    staging = folder / STAGING
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir()
     try:
         with closing(connect(staging)) as duck:
             manifest = _ingested(duck, folder, plan, before, standing, sources, columns, buckets, report)
-    except Exception:
+        refuse_what_came_between(folder, standing, manifest)
+    except Exception as error:
         shutil.rmtree(staging, ignore_errors=True)
+        if not isinstance(error, DataError):
+            refuse_what_came_between(folder, standing, None)
         raise
     if manifest is not None:
         write_manifest(folder, manifest)
-    _sweep(folder, before if manifest is None else manifest)
-    report(1.0)
+    sweep(folder, before if manifest is None else manifest)
 
 
 def _ingested(
@@ -99,23 +131,25 @@ def _ingested(
     report: Report,
 ) -> Manifest | None:
     """The manifest of the store with the tables in it; None when they were the last that were loaded."""
-    staging = folder / _STAGING
+    staging = folder / STAGING
     names, notices = names_read(plan, before, sources, columns)
-    relations = {
-        name: sources[name].relation(duck, schema_of(name, plan), ours, staging) for name, ours in names.items()
-    }
-    counts = {name: count_of(duck, relation) for name, relation in relations.items()}
+    relations, counts = {}, {}
+    for name, ours in names.items():
+        with sources[name].readable():
+            relations[name] = sources[name].relation(duck, schema_of(name, plan), ours, staging)
+            counts[name] = count_of(duck, relations[name])
     if before is None:
         plan = replace(plan, buckets=buckets or max(1, ceil(sum(counts.values()) / FACTS_PER_BUCKET)))
-    plan, more = completed(duck, plan, names, relations)
+    plan, more = completed(duck, plan, names, relations, sources)
     cut = Cut(duck, plan, staging, _kept(folder, before))
-    load = {name: cut.fingerprint(name, relation) for name, relation in relations.items() if before is not None}
+    load = {} if before is None else _fingerprints(cut, relations, sources)
     if before is not None and load and load == before.last_load and plan.until == before.plan.until:
         log.info("these tables were loaded last already; the store stays as it is.")
         return None
     past = before.rows if before is not None else {}
     for done, name in enumerate([name for name in cut.order() if name in relations], start=1):
-        cut.add(name, relations[name], past.get(name, 0))
+        with sources[name].readable():
+            cut.add(name, relations[name], past.get(name, 0))
         report(_CUT_SHARE * done / (len(relations) + 1))
     report(_CUT_SHARE)
     rows = {name: past.get(name, 0) + counts.get(name, 0) for name in plan.given}
@@ -123,6 +157,14 @@ def _ingested(
     return replace(
         _finished(cut, folder, before, standing, list(relations), report), rows=rows, notices=said, last_load=load
     )
+
+
+def _fingerprints(cut: Cut, relations: Mapping[str, str], sources: Mapping[str, Handed]) -> dict[str, list[int]]:
+    found = {}
+    for name, relation in relations.items():
+        with sources[name].readable():
+            found[name] = cut.fingerprint(name, relation)
+    return found
 
 
 def _finished(
@@ -197,7 +239,7 @@ def _built(
     records = [dict(record) for record in before.buckets] if before else [{} for _ in range(cut.plan.buckets)]
 
     def build(bucket: int) -> dict[str, Any]:
-        draft = folder / _STAGING / f"bucket-{bucket:05}"
+        draft = folder / STAGING / f"bucket-{bucket:05}"
         draft.mkdir()
         record = build_bucket(cut, bucket, guests, draft)
         return {**record, "folder": _settled(draft, folder, files)}
@@ -216,7 +258,7 @@ def _shared(
     cut: Cut, folder: Path, guests: pd.DataFrame, files: dict[str, dict[str, Any]]
 ) -> tuple[str, tuple[str, ...]]:
     """Write what belongs to every bucket: tables of regions, and the list of guests."""
-    draft = folder / _STAGING / "shared"
+    draft = folder / STAGING / "shared"
     draft.mkdir()
     regions = build_shared(cut, draft)
     write_table({str(name): guests[name].to_numpy() for name in guests}, draft / _GUESTS)
@@ -233,11 +275,18 @@ def _settled(draft: Path, folder: Path, files: dict[str, dict[str, Any]]) -> str
     found = {file.name: file_record(file) for file in sorted(draft.iterdir())}
     content = json.dumps({name: record["sha256"] for name, record in found.items()})
     place = f"{draft.name}-{hashlib.sha256(content.encode()).hexdigest()[:16]}"
-    if not any(name.startswith(f"{place}/") for name in list(files)):
-        shutil.rmtree(folder / place, ignore_errors=True)  # what a broken run left
+    if not _holds(folder / place, found):
+        shutil.rmtree(folder / place, ignore_errors=True)  # what a broken run left, or what was damaged since
         draft.replace(folder / place)
     files.update({f"{place}/{name}": record for name, record in found.items()})
     return place
+
+
+def _holds(place: Path, files: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether a folder holds exactly these files, by their content."""
+    if not place.is_dir() or {file.name for file in place.iterdir()} != set(files):
+        return False
+    return all(digest_of(place / name) == record["sha256"] for name, record in files.items())
 
 
 def _lasting_notices(before: Manifest | None) -> list[str]:
@@ -246,44 +295,3 @@ def _lasting_notices(before: Manifest | None) -> list[str]:
 
 def _once(notices: list[str]) -> list[str]:
     return list(dict.fromkeys(notices))
-
-
-# -- the folder ----------------------------------------------------------------------------------------------
-
-
-def _standing(folder: Path) -> Manifest | None:
-    """The store that is there and goes on to hold until it is replaced."""
-    try:
-        return read_manifest(folder)
-    except DataError:
-        return None
-
-
-def _is_ours(path: Path) -> bool:
-    return path.name in (MANIFEST, f"{MANIFEST}.new", _STAGING) or (
-        path.is_dir() and path.name.startswith(("bucket-", "shared-"))
-    )
-
-
-def _refuse_other_content(folder: Path) -> None:
-    """A store has a folder of its own, since what does not belong to it is removed."""
-    if folder.exists() and not folder.is_dir():
-        raise DataError(f"{str(folder)!r} is a file.", code="D173", hint="name a folder for the store.")
-    strange = sorted(path.name for path in folder.iterdir() if not _is_ours(path)) if folder.exists() else []
-    if strange:
-        raise DataError(
-            f"the folder {str(folder)!r} holds other files.",
-            code="D173",
-            found=", ".join(strange[:5]),
-            hint="name a new or empty folder for the store.",
-        )
-
-
-def _sweep(folder: Path, manifest: Manifest | None) -> None:
-    """Remove what no manifest names: the staging folder and buckets that were replaced."""
-    if manifest is None:
-        return
-    named = {manifest.shared, MANIFEST, *(record["folder"] for record in manifest.buckets)}
-    for path in folder.iterdir():
-        if path.name not in named:
-            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
