@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from bills import ledger
 from cycles import CYCLES, DAY, bill, billed, month, simulated
 from earlywarn.outcomes import CyclePool, Outcome
+from earlywarn.outcomes.accruals import use_of
+from earlywarn.outcomes.bills import bills_of
 from earlywarn.outcomes.running import billed_debts
 from earlywarn.tables.ledger import Ledger
 
@@ -86,6 +88,26 @@ def test_an_estimated_read_moves_the_projection_less_than_an_actual_one():
         usual, actual, estimated = with_read(30.0, "actual"), with_read(cost, "actual"), with_read(cost, "estimated")
         assert abs(estimated - usual) < abs(actual - usual)
         assert (estimated - usual) * (actual - usual) > 0
+
+
+def test_use_is_of_the_account_that_the_contract_had_when_it_became_known():
+    """A contract moves from one account to another, and back: each read stays where it was."""
+    since = {"2024-01-01": "A1", "2025-03-01": "A2", "2025-06-01": "A1"}
+    contracts = [
+        {"contract_id": "K", "account_id": account, "starts_on": "2024-01-01", "valid_from": day, "known_at": day}
+        for day, account in since.items()
+    ]
+    bills = [bill(n, invoice_id=f"{account}-{n}", account_id=account) for account in ("A1", "A2") for n in range(8)]
+    used = {"2023-12-01": 3.0, "2025-02-10": 5.0, "2025-04-10": 7.0, "2025-06-10": 11.0}
+    use = [read(n, day, cost, contract_id="K") for n, (day, cost) in enumerate(used.items())]
+    accounts = pd.DataFrame({"account_id": ["A1", "A2"], "customer_id": "c"})
+    for order in (1, -1):  # as handed over, and the other way round
+        books = ledger(bills, usage=use, contracts=contracts[::order], accounts=accounts, until=LATE)
+        lines = bills_of(books)
+        rows = use_of(books, lines)
+        labels = books.facts("invoices").text("account_id").labels
+        found = {labels[lines.account[n]]: rows.amount[slice(*rows.rows[n : n + 2])].tolist() for n in range(2)}
+        assert found == {"A1": [3.0, 5.0, 11.0], "A2": [3.0, 7.0]}, "before the first is known: of either account"
 
 
 def test_a_stated_fee_that_rises_lifts_the_projection_from_when_it_is_known():

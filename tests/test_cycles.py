@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from bills import ledger, payment
+from bills import invoice, ledger, payment
 from cycles import CYCLES, DAY, bill, billed, days, month, standing
 from earlywarn.errors import DataError
 from earlywarn.outcomes import OBSERVATION_COLUMNS, Outcome, cycle_accounts
@@ -102,6 +102,28 @@ def test_accounts_contracts_and_kinds_run_apart():
 
 
 # -- one id from stage to stage --------------------------------------------------------------------------
+
+
+def test_names_that_hold_what_parts_an_id_stay_apart():
+    """Debtor "a:b" with account "c", and debtor "a" with account "b:c"; the sign of the escape itself too."""
+    pairs = [("a:b", "c"), ("a", "b:c"), ("a%3Ab", "c"), ("a%253Ab", "c")]
+    bills = [
+        bill(n, invoice_id=f"{place}-{n}", customer_id=who, account_id=account)
+        for place, (who, account) in enumerate(pairs)
+        for n in range(3)
+    ]
+    plan = {"expected_due_on": "2025-09-01", "amount": 5.0, "known_at": "2025-03-01"}
+    plans = [{**plan, "customer_id": who, "account_id": account} for who, account in pairs]
+    accounts = [{"customer_id": who, "account_id": account} for who, account in pairs]
+    books = ledger(bills, schedule=plans, accounts=pd.DataFrame(accounts), until=LATE)
+    obs = CYCLES.observations(books)
+    assert not obs.duplicated(["obligation_id", "as_of"]).any()
+    assert (obs.groupby("obligation_id")["customer_id"].nunique() == 1).all()
+    assert obs.groupby(["customer_id", "stage"]).size().unstack().nunique().eq(1).all(), "each pair as the others"
+    assert len(CYCLES.label(books, obs)) == len(obs)
+    at_most = Outcome().standing(books, "2025-08-20", 60)
+    assert at_most["obligation_id"].is_unique
+    assert (at_most["stage"] == "scheduled").sum() == len(pairs)
 
 
 def test_without_asking_there_are_no_cycles_and_bills_keep_their_own_names():
@@ -210,6 +232,22 @@ def test_a_shock_is_a_bill_of_1_3_times_the_usual_and_15_units_above(amount: flo
     assert str(label.dtype) == "Int8"
     assert label[running].tolist() == [shock] * 3
     assert label[~running].isna().all()
+
+
+def test_a_bill_that_was_withdrawn_or_fully_credited_is_neither_shock_nor_none():
+    three = [bill(0), bill(1), bill(2)]
+    withdrawn = ledger([*three, bill(3, 400.0, withdrawn_on="2025-05-05")], until=LATE)
+    note = invoice("N", "2025-05-06", "2025-05-06", -400.0, refers_to="I03")
+    credited = ledger([*three, bill(3, 400.0), note], until=LATE)
+    for books, reason in ((withdrawn, "withdrawn"), (credited, "fully credited")):
+        obs = CYCLES.observations(books, "2025-04-01", "2025-04-30")
+        obs = obs[obs["stage"] == "cycle"]
+        assert CYCLES.resolve(books, obs)["reason"].tolist() == [reason] * 3
+        assert CYCLES.shock_label(books, obs).isna().all()
+        assert CYCLES.shock_label(books.known_before("2025-05-08"), obs).isna().all()  # before it is mature
+        part = ledger([*three, bill(3, 400.0), {**note, "amount": -10.0}], until=LATE)
+        assert CYCLES.shock_label(part, obs).tolist() == [1] * 3
+    assert CYCLES.shock_label(credited.known_before("2025-05-04"), obs).tolist() == [1] * 3
 
 
 def test_a_small_bill_is_no_shock_though_it_doubles_and_few_bills_are_no_usual_one():

@@ -20,7 +20,7 @@ from earlywarn.features.definition import RISKS
 from earlywarn.features.explain import FATES, Part, trace
 from earlywarn.features.expression import parse
 from earlywarn.features.segments import aggregates_in
-from earlywarn.outcomes import Outcome
+from earlywarn.outcomes import STAGES, Outcome
 from earlywarn.reasons.asked import FeatureExplanation, explain_feature
 from earlywarn.reasons.observation import observe
 from earlywarn.reasons.reading import UNITS, aggregate_words, card, empty_words
@@ -185,6 +185,19 @@ def test_the_next_obligation_due_is_observed_unless_another_is_named(biller: Led
     assert observe(biller, "K00023", "2025-06-12")["obligation_id"].tolist() == [first]
     for label in own["obligation_id"]:
         assert observe(biller, "K00023", "2025-06-12", label)["obligation_id"].tolist() == [label]
+
+
+def test_a_running_period_is_asked_about_by_its_id(biller: Ledger) -> None:
+    standing = Outcome(stages=STAGES).standing(biller, "2025-06-12", 366)
+    named = standing[standing["obligation_id"].str.startswith("cycle:")]
+    assert set(named["stage"]) >= {"cycle", "issued"}
+    for row in named.drop_duplicates("stage").itertuples():
+        pick = {"as_of": "2025-06-12", "obligation_id": row.obligation_id}
+        told = explain_feature(SHIPPED, "invoice_amount_now", biller, row.customer_id, **pick)
+        assert told.value == pytest.approx(row.amount, rel=1e-6)
+        assert told.trace.observation["stage"] == row.stage
+    with pytest.raises(DataError, match=r"D167(?s:.)*cycle:"):
+        observe(biller, "K00023", "2025-06-12", "cycle:K00023:::recurring:2019-01-01")
 
 
 def test_the_default_moment_is_the_first_that_sees_everything(biller: Ledger) -> None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 
+from earlywarn.datasets import make_biller
 from earlywarn.features import leak
 from earlywarn.features.build import compute
 from earlywarn.features.definition import Feature
 from earlywarn.features.leak import audit_leakage
-from earlywarn.outcomes import Outcome
+from earlywarn.outcomes import STAGES, Outcome
 from earlywarn.tables.ledger import Ledger
 from laws_in_time import features_for
 from strategies import Raw, ledgers
@@ -105,3 +107,64 @@ def test_it_reports_a_feature_that_sees_what_was_not_known(ledger: Ledger, monke
     obs = Outcome(lead_days=(14, 7, 0)).observations(ledger)
     found = audit_leakage([Feature("bills", "sum(invoices.amount)")], ledger, obs, moments=100)
     assert set(found["what"]) == {"bills"}
+
+
+# -- running periods, and the bills that bear their ids --------------------------------------------------------
+
+CYCLES = Outcome(lead_days=7, stages=STAGES)
+
+
+@pytest.fixture(scope="module")
+def biller() -> Ledger:
+    return Ledger.from_tables(**make_biller(customers=40, months=8, seed=1))
+
+
+@pytest.fixture(scope="module")
+def running(biller: Ledger) -> pd.DataFrame:
+    return CYCLES.observations(biller)
+
+
+@pytest.mark.parametrize("stages", [STAGES, ("cycle",), ("issued",)])
+def test_it_is_silent_on_running_periods_seen_in_time(
+    biller: Ledger, running: pd.DataFrame, stages: tuple[str, ...]
+) -> None:
+    obs = running[running["stage"].isin(stages)]
+    found = audit_leakage([], biller, obs, moments=8)
+    assert found.empty, found.to_string()
+
+
+@pytest.mark.parametrize("stage", ["cycle", "issued"])
+@pytest.mark.parametrize("column", ["amount", "due_on", "amount_high"])
+def test_it_reports_what_nobody_knew_of_a_running_period_or_its_bill(
+    biller: Ledger, running: pd.DataFrame, stage: str, column: str
+) -> None:
+    """Every row of a stage gets another value; nothing but the id says that it is about periods."""
+    chosen = (running["stage"] == stage) & running["obligation_id"].str.startswith("cycle:")
+    obs = running[chosen].copy()
+    if column == "due_on":
+        obs[column] += pd.Timedelta(days=3)
+    else:
+        obs[column] = 2 * obs["amount"] + 1.0
+    found = audit_leakage([], biller, obs.drop(columns="stage"), moments=5)
+    looked_at = obs[obs["as_of"].isin(found.attrs["moments"])]
+    assert set(found.loc[found["what"] == column, "observation"]) == set(looked_at.index)
+
+
+def test_it_reports_a_running_period_before_its_first_day(biller: Ledger, running: pd.DataFrame) -> None:
+    obs = running[running["stage"] == "cycle"].copy()
+    obs["as_of"] -= pd.Timedelta(days=60)
+    found = audit_leakage([], biller, obs, moments=5)
+    looked_at = obs[obs["as_of"].isin(found.attrs["moments"])]
+    assert set(found.loc[found["what"] == "eligible", "observation"]) == set(looked_at.index)
+
+
+@pytest.mark.parametrize("stages", [STAGES, ("cycle",)])
+def test_it_reports_periods_that_were_kept_for_what_became_of_them(
+    biller: Ledger, running: pd.DataFrame, stages: tuple[str, ...]
+) -> None:
+    obs = running[running["stage"].isin(stages)]
+    late = CYCLES.label(biller, obs).to_numpy(dtype=np.float64, na_value=np.nan)
+    found = audit_leakage([], biller, obs[late == 0], moments=50)
+    assert any(found["full"].str.contains("kept was late"))
+    by_place = obs[np.random.default_rng(0).random(len(obs)) < 0.5]
+    assert audit_leakage([], biller, by_place, moments=12).empty

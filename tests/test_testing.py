@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis import strategies as st
 
 import earlywarn as ew
+from cycles import billed
 from earlywarn.errors import EarlywarnError
 from earlywarn.features import own
 from earlywarn.features.expression import parse
@@ -198,7 +199,8 @@ def test_an_aggregate_that_depends_on_places_in_memory_is_found_out(monkeypatch:
     honest = laws.compute
 
     def by_row(features: Any, ledger: ew.Ledger, obs: pd.DataFrame, **options: Any) -> pd.DataFrame:
-        first = ledger.facts("usage").numbers("quantity")[:1]
+        facts = ledger.facts("usage")
+        first = facts.numbers("quantity")[np.argsort(facts.row)][:1]
         made = honest(features, ledger, obs, **options)
         return made.assign(mine=np.float32(first[0] if len(first) else 0.0))
 
@@ -224,6 +226,20 @@ def test_an_engine_that_looks_ahead_or_differs_is_found_out(
     monkeypatch.setattr(laws, "LAWS", (law,))
     monkeypatch.setattr(laws, "compute", ahead)
     assert says in broken("sum(usage.quantity)")
+
+
+@pytest.mark.usefixtures("_hardly_shrunk")
+def test_an_engine_that_can_no_longer_be_asked_for_plain_does_not_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = laws.compute
+    monkeypatch.setattr(laws, "compute", lambda features, ledger, obs: honest(features, ledger, obs))
+    with pytest.raises(TypeError, match="compiled"):
+        check_feature(ew.Feature("mine", "count(usage)"), examples=2)
+
+
+def test_running_periods_are_looked_at_where_obligations_are_read() -> None:
+    feature, at = ew.Feature("mine", "invoice.amount"), int(pd.Timestamp("2025-04-10").timestamp() * 1e6)
+    obs = laws._observations((feature,), billed(3, until="2025-05-31"), at)
+    assert set(obs["stage"]) == {"cycle", "issued"}
 
 
 @pytest.mark.usefixtures("_hardly_shrunk")

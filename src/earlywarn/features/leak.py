@@ -8,6 +8,7 @@ what only became known later.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from math import exp, lgamma
 from typing import Any, TypeAlias
 
@@ -18,8 +19,10 @@ import pandas as pd
 from earlywarn.errors import FeatureError
 from earlywarn.features.build import compute
 from earlywarn.features.definition import Feature
-from earlywarn.outcomes import Outcome
+from earlywarn.outcomes import STAGES, Outcome
+from earlywarn.outcomes.cycles import CYCLE
 from earlywarn.outcomes.obligations import obligations
+from earlywarn.outcomes.running import numbers_of
 from earlywarn.tables.ledger import Ledger
 
 __all__ = ["audit_leakage"]
@@ -30,7 +33,7 @@ Mask = npt.NDArray[np.bool_]
 _Finding: TypeAlias = tuple[object, object, str, str, str]
 _COLUMNS = ["observation", "as_of", "what", "full", "cut"]
 #: Columns of the observations that are held against what was known then.
-_VALUES = ("due_on", "amount", "open_amount")
+_VALUES = ("due_on", "amount", "open_amount", "amount_low", "amount_high")
 #: Numbers of a user's function that differ by less, relative, are rounding.
 _ROUNDING = 1e-9
 #: A choice of observations is reported when chance would make it more rarely than this.
@@ -72,10 +75,12 @@ def audit_leakage(
         - a column of the matrix: its value changes when later facts are gone,
         - ``row``: the build gave a row only with, or only without, the later facts,
         - ``eligible``: this could not have been observed then,
-        - ``due_on``, ``amount``, ``open_amount``: it looked otherwise then,
+        - ``due_on``, ``amount``, ``open_amount``, ``amount_low``, ``amount_high``: it looked otherwise then (running
+          periods are held against the projection from this ledger, not from a pool of several),
         - ``left_out``: ``observe`` leaves out what it would have made then (observation is its id),
         - ``selection``: which observations were kept goes by what became known after them (observation is
-          missing); it is looked for among the debtors who were kept, and found when it is complete.
+          missing); it is looked for among the debtors who were kept, and found when it is complete. Running periods
+          are looked for at the shares of the period that `Outcome` observes by itself.
 
         ``attrs["moments"]`` holds the moments that were looked at.
 
@@ -111,6 +116,7 @@ def audit_leakage(
     0 2026-03-08  paid  50.0  nan
     """
     made = obs(ledger) if callable(obs) else obs
+    outcome = Outcome(stages=STAGES) if _names_cycles(made) else Outcome()
     every = np.unique(made["as_of"].to_numpy())
     picked = every[np.unique(np.linspace(0, len(every) - 1, min(moments, len(every))).astype(int))]
     matrix = _Built(features, ledger, made) if callable(features) else _Computed(list(features), ledger, made, picked)
@@ -119,13 +125,13 @@ def audit_leakage(
         cut = ledger.known_before(pd.Timestamp(as_of))
         here = made[made["as_of"].to_numpy() == as_of]
         found += matrix.differences(cut, here)
-        found += _not_eligible(ledger, cut, here)
+        found += _not_eligible(outcome, ledger, cut, here)
         if callable(obs):
             found += _left_out(obs(cut), here, as_of)
         if progress is not None:
             progress(done / len(picked))
     if not callable(obs) and len(picked):
-        found += _selection(ledger, made, picked)
+        found += _selection(outcome, ledger, made, picked)
     result = pd.DataFrame(found, columns=_COLUMNS)
     result.attrs["moments"] = [pd.Timestamp(as_of) for as_of in picked]
     return result
@@ -229,20 +235,32 @@ def _equal(one: pd.Series[Any], other: pd.Series[Any], rounding: float) -> Mask:
 # -- the observations ------------------------------------------------------------------------------------------
 
 
-def _not_eligible(ledger: Ledger, cut: Ledger, here: pd.DataFrame) -> list[_Finding]:
+def _names_cycles(obs: pd.DataFrame) -> bool:
+    """Whether running periods were observed: bills that ended one bear its id then."""
+    ids, stages = (obs.get(name, pd.Series(dtype="str")).astype("str") for name in ("obligation_id", "stage"))
+    return bool(ids.str.startswith(CYCLE).any() or (stages == STAGES[0]).any())
+
+
+def _known(outcome: Outcome, ledger: Ledger, ids: pd.Series[Any]) -> Mask:
+    """Which ids the ledger has under the names that an outcome gives."""
+    there = ids.isin(obligations(ledger, cycles=outcome.sees_cycles).ids).to_numpy(dtype=bool)
+    return there | (numbers_of(ledger, ids) >= 0) if outcome.sees_cycles else there
+
+
+def _not_eligible(outcome: Outcome, ledger: Ledger, cut: Ledger, here: pd.DataFrame) -> list[_Finding]:
     """Observations that could not have been made then, or looked otherwise."""
     key = _key(here)
     if key is None or "due_on" not in here:
         return []
     if key == "obligation_id":
-        here = here[here[key].isin(obligations(ledger).ids)]
+        here = here[_known(outcome, ledger, here[key])]
     else:
         here = here[here[key].isin(ledger.facts("invoices").text("invoice_id").labels)]
     if not len(here):
         return []
     as_of = here["as_of"].iloc[0]
     ahead = int((here["due_on"].max() - as_of) / pd.Timedelta(days=1)) + 1
-    standing = Outcome().standing(cut, as_of, max(ahead, 0), disputed=True).dropna(subset=[key])
+    standing = outcome.standing(cut, as_of, max(ahead, 0), disputed=True).dropna(subset=[key])
     then = standing.drop_duplicates(key).set_index(key).reindex(here[key]).set_axis(here.index)
     stood = then["as_of"].notna()
     found: list[_Finding] = [(label, as_of, "eligible", "yes", "no") for label in here.index[~stood]]
@@ -263,14 +281,22 @@ def _left_out(again: pd.DataFrame, here: pd.DataFrame, as_of: Any) -> list[_Find
     return found + [(name, pd.Timestamp(as_of), "left_out", "no", "yes") for name in then[~then.isin(here[key])]]
 
 
-def _selection(ledger: Ledger, obs: pd.DataFrame, picked: npt.NDArray[Any]) -> list[_Finding]:
+def _could(outcome: Outcome, ledger: Ledger, obs: pd.DataFrame) -> pd.DataFrame | None:
+    """What could have been observed: bills at the leads of the observations, running periods at the usual shares."""
+    running = (obs["stage"] == STAGES[0]).to_numpy(dtype=bool) if "stage" in obs else np.zeros(len(obs), dtype=bool)
+    leads = tuple(int(lead) for lead in obs["lead_days"][~running].unique() if lead >= 0)
+    if leads:
+        return replace(outcome, lead_days=leads).observations(ledger)
+    return Outcome(stages=STAGES[:1]).observations(ledger) if running.any() else None
+
+
+def _selection(outcome: Outcome, ledger: Ledger, obs: pd.DataFrame, picked: npt.NDArray[Any]) -> list[_Finding]:
     """Whether being kept among what could have been observed goes by what became known later."""
     if not {"obligation_id", "lead_days"} <= set(obs):
         return []
-    leads = tuple(int(lead) for lead in obs["lead_days"].unique() if lead >= 0)
-    if not leads:
+    could = _could(outcome, ledger, obs)
+    if could is None:
         return []
-    could = Outcome(lead_days=leads).observations(ledger)
     seen = could["as_of"].isin(picked) & (could["matures_at"] <= ledger.until)
     seen &= could["customer_id"].isin(obs["customer_id"])
     if "stage" in obs:
@@ -279,8 +305,8 @@ def _selection(ledger: Ledger, obs: pd.DataFrame, picked: npt.NDArray[Any]) -> l
     kept = pd.MultiIndex.from_frame(could[["obligation_id", "as_of"]]).isin(
         pd.MultiIndex.from_frame(obs[["obligation_id", "as_of"]])
     )
-    late = (Outcome().label(ledger, could) == 1).to_numpy(dtype=bool, na_value=False)
-    at_the_end = Outcome().standing(ledger, ledger.until + pd.Timedelta(microseconds=1), 0)["obligation_id"]
+    late = (outcome.label(ledger, could) == 1).to_numpy(dtype=bool, na_value=False)
+    at_the_end = outcome.standing(ledger, ledger.until + pd.Timedelta(microseconds=1), 0)["obligation_id"]
     unpaid = could["obligation_id"].isin(at_the_end).to_numpy()
     found: list[_Finding] = []
     for later, words in ((unpaid, "unpaid when the data end"), (late, "late"), (~late, "in time")):

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from earlywarn.compiled import in_ranges
 from earlywarn.dates import FOREVER, NAT, US_PER_DAY
 from earlywarn.outcomes.bills import GROUPS, Bills, agree, codes_among
+from earlywarn.outcomes.versions import as_known
 from earlywarn.tables.facts import units
 from earlywarn.tables.ledger import Ledger
 
@@ -118,15 +119,10 @@ def _account_of_use(ledger: Ledger) -> Rows:
     """Account of each priced row of use, in the codes of the invoices, as it was known with the row."""
     usage, contracts = ledger.facts("usage"), ledger.facts("contracts")
     usage = usage.take(np.asarray(usage.numbers("cost", NAT), dtype=np.int64) != NAT)
-    labels = contracts.text("contract_id").labels
-    account = np.append(np.full(len(labels), -1), -1)
-    known = np.append(np.full(len(labels), FOREVER), FOREVER)
+    contract = contracts.text("contract_id")
     own = codes_among(contracts.text("account_id"), ledger.facts("invoices").text("account_id").labels)
-    newest_first = np.argsort(-contracts.known_at, kind="stable")
-    code = contracts.text("contract_id").codes[newest_first]
-    account[code], known[code] = own[newest_first], contracts.known_at[newest_first]
-    place = usage.text("contract_id").codes_in(labels)
-    return np.where(known[place] <= usage.known_at, account[place], -1)
+    asked = usage.text("contract_id").codes_in(contract.labels)
+    return as_known(contracts, contract.codes, own, asked, usage.known_at, unknown=-1)
 
 
 def _by_line(

@@ -1,12 +1,13 @@
 """Running billing periods: which exist when, and which bill ends each.
 
 **The id.** A cycle is named by debtor, account, contract, kind and first day, as they were when it began:
-``cycle:c1:a1::recurring:2026-03-01``. Later bills may move what is expected of the period; the cycle keeps its
-name, and the bill that ends it takes the name over. So the name follows from what was known before the bill:
-the bills of the line in the order in which they became known. With each bill, whole periods passed are counted
-(its period end less the one before, in usual lengths): none, and the bill stands beside the cycle (a second bill
-of the same period); one, and it bills the running cycle; two, and it bills the one after, whose period had begun
-while a bill was awaited; more, and it starts afresh. Bills of no cycle keep the name ``invoice:…``.
+``cycle:c1:a1::recurring:2026-03-01`` (a ``:`` within a part as ``%3A``). Later bills may move what is expected of
+the period; the cycle keeps its name, and the bill that ends it takes the name over. So the name follows from what
+was known before the bill: the bills of the line in the order in which they became known. With each bill, whole
+periods passed are counted (its period end less the one before, in usual lengths): none, and the bill stands beside
+the cycle (a second bill of the same period); one, and it bills the running cycle; two, and it bills the one after,
+whose period had begun while a bill was awaited; more, and it starts afresh. Bills of no cycle keep the name
+``invoice:…``.
 
 A planned amount (a row of ``schedule``) that becomes known for a running period takes its place, as the stage
 ``scheduled`` and under the same name; a period planned before its first day is no cycle at all.
@@ -21,6 +22,7 @@ import numpy.typing as npt
 
 from earlywarn.dates import FOREVER, US_PER_DAY, day_end, day_start, visible
 from earlywarn.outcomes.bills import GROUPS, Bills, agree, bills_of, codes_among, next_start
+from earlywarn.outcomes.versions import name_of
 from earlywarn.tables.ledger import Ledger
 
 __all__ = ["AHEAD", "CYCLE", "Cycles", "cycles_of"]
@@ -100,7 +102,7 @@ class Cycles:
             np.array(GROUPS, dtype=object)[self.bills.group[line]],
             self.day[number].astype("M8[D]").astype(str).astype(object),
         ]
-        names = np.array([CYCLE + ":".join(words) for words in zip(*parts, strict=True)], dtype=object)
+        names = np.array([name_of(CYCLE, words) for words in zip(*parts, strict=True)], dtype=object)
         return np.asarray(names[every])
 
 

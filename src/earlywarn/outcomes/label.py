@@ -139,11 +139,7 @@ class Resolver:
 
     def one(self, number: int, as_of: int) -> _Outcome:
         """What became of one obligation observed at one moment."""
-        span = range(int(self.starts[number]), int(self.starts[number + 1]))
-        seen = [i for i in span if self.v.known_at[i] < as_of]
-        i = self._final_version(span, seen[-1] if seen else span.start)
-        debt = self._final_debt(span, i)
-        books = self._at_close(debt, i)
+        i, debt, books = self._closed(number, as_of)
         disputed = 0.0
         if debt >= 0:
             disputed = self.disputes.between(debt, int(self.v.owner[i]), as_of, int(self.close[i]))
@@ -154,6 +150,18 @@ class Resolver:
         undisputed = books.open - min(books.open, int(disputed))
         late = books.came_back or undisputed > float(tolerance(np.array(books.amount), self.ledger.digits))
         return _Outcome(int(late), None, i, books.open, matures)
+
+    def gone(self, number: int, as_of: int) -> bool:
+        """Whether one obligation observed at one moment was withdrawn or fully credited, mature or not."""
+        return self._closed(number, as_of)[2].gone is not None
+
+    def _closed(self, number: int, as_of: int) -> tuple[int, int, _Close]:
+        """The version that was in force at the end, its debt, and the books at its close."""
+        span = range(int(self.starts[number]), int(self.starts[number + 1]))
+        seen = [i for i in span if self.v.known_at[i] < as_of]
+        i = self._final_version(span, seen[-1] if seen else span.start)
+        debt = self._final_debt(span, i)
+        return i, debt, self._at_close(debt, i)
 
     def _why_not(self, debt: int, i: int, as_of: int, books: _Close, disputed: float, matures: int) -> str | None:
         """Why there is no label, or None."""

@@ -9,10 +9,9 @@ import pandas as pd
 from earlywarn.dates import NAT, to_datetime64
 from earlywarn.outcomes.arrangements import apply_arrangements, instalment_versions
 from earlywarn.outcomes.cycles import cycles_of
-from earlywarn.outcomes.versions import Obligations, joined
+from earlywarn.outcomes.versions import Obligations, as_known, joined, name_of
 from earlywarn.tables.checks import Text
 from earlywarn.tables.events import RETURN_WINDOW_DAYS, plan_numbers
-from earlywarn.tables.facts import Facts
 from earlywarn.tables.ledger import Ledger
 from earlywarn.tables.postings import UNALLOCATED
 from earlywarn.tables.streams import plans_end
@@ -94,13 +93,8 @@ def _plan_names(ledger: Ledger, cycles: bool) -> Names:
     days = to_datetime64(schedule.happened_at).astype("M8[D]").astype(str)
     customer = [ledger.customers[code] for code in schedule.owner]
     parts = [schedule.text(name).values() for name in ("account_id", "contract_id", "kind")]
-    names = np.array(
-        [
-            ":".join(["plan", *map(str, key)])
-            for key in zip(customer, *[_filled(part) for part in parts], days, strict=True)
-        ],
-        dtype=object,
-    )
+    named = zip(customer, *[_filled(part) for part in parts], days, strict=True)
+    names = np.array([name_of("plan:", key) for key in named], dtype=object)
     if cycles:
         of_plan = cycles_of(ledger).of_plan
         taken = np.flatnonzero(of_plan >= 0)
@@ -167,8 +161,8 @@ def _collection_days(ledger: Ledger, table: str) -> Rows:
     by_account = accounts.text("account_id").codes_in(facts.text("account_id").labels)
     then = np.where(
         own >= 0,
-        _as_known(accounts, by_account, of_account, own, facts.known_at),
-        _as_known(accounts, accounts.owner, of_account, facts.owner, facts.known_at),
+        as_known(accounts, by_account, of_account, own, facts.known_at, unknown=0),
+        as_known(accounts, accounts.owner, of_account, facts.owner, facts.known_at, unknown=0),
     )
     days = np.where(facts.text("collect_by").codes >= 0, stated, then)
     if table != "invoices":
@@ -183,16 +177,3 @@ def _days_of(words: Text) -> Rows:
     """Days of the return window that each word stands for."""
     days = np.array([*(RETURN_WINDOW_DAYS.get(word, 0) for word in words.labels), 0], dtype=np.int64)
     return days[words.codes]
-
-
-def _as_known(accounts: Facts, key: Rows, values: Rows, asked: Rows, at: Rows) -> Rows:
-    """Value of the last row of each asked key that was known at a moment; 0 where there is none."""
-    order = np.lexsort((accounts.happened_at, accounts.known_at, key))
-    moments = np.unique(accounts.known_at)
-    width = len(moments) + 1
-    held = key[order] * width + np.searchsorted(moments, accounts.known_at[order])
-    wanted = asked * width + np.searchsorted(moments, at, "right")  # of this key, known at the moment at the latest
-    place = np.searchsorted(held, wanted, "left") - 1
-    found = np.append(order, -1)[place]
-    same = (place >= 0) & (asked >= 0) & (np.append(key, -1)[found] == asked)
-    return np.where(same, np.append(values, 0)[found], 0)

@@ -276,8 +276,8 @@ class Outcome:
         A shock is a bill of at least 1.3 times the usual one and 15 units of currency above it. Usual is the median
         of the customer's bills of the same account, contract and kind over the last twelve months, as known at
         ``as_of``; of the last three where twelve months hold fewer, and NA where there are fewer than three. The
-        label is known when the bill is. A settlement is an event that is known to come, never a shock. Rows of
-        other stages have their amount already and get NA.
+        label is known when the bill is; NA again once the bill is withdrawn or fully credited, as in `resolve`. A
+        settlement is an event that is known to come, never a shock. Rows of other stages have their amount: NA.
 
         Parameters
         ----------
@@ -293,4 +293,4 @@ class Outcome:
         if isinstance(ledger, LedgerStore):
             label: pd.Series[Any] = by_debtor(ledger, observations, self.shock_label)
             return label
-        return shocks(ledger, observations)
+        return shocks(ledger, observations, self.grace_days)

@@ -11,7 +11,8 @@ import pandas as pd
 from earlywarn.dates import US_PER_DAY, day_end, to_datetime64
 from earlywarn.outcomes.bills import GROUPS, Bills
 from earlywarn.outcomes.cycles import AHEAD, CYCLE, Cycles, cycles_of
-from earlywarn.outcomes.obligations import collection_days
+from earlywarn.outcomes.label import Resolver
+from earlywarn.outcomes.obligations import collection_days, obligations
 from earlywarn.outcomes.versions import maturity
 from earlywarn.tables.facts import as_text
 from earlywarn.tables.ledger import Ledger
@@ -142,7 +143,7 @@ def _last_version(cycles: Cycles) -> Rows:
     return last
 
 
-def shocks(ledger: Ledger, observations: pd.DataFrame) -> pd.Series[Any]:
+def shocks(ledger: Ledger, observations: pd.DataFrame, grace_days: int) -> pd.Series[Any]:
     """Whether the bill of each observed period was a shock, as `Outcome.shock_label` describes it."""
     cycles, bills = cycles_of(ledger), cycles_of(ledger).bills
     label = np.full(len(observations), -1, dtype=np.int64)
@@ -156,10 +157,20 @@ def shocks(ledger: Ledger, observations: pd.DataFrame) -> pd.Series[Any]:
     amount = bills.amount[bill]
     shock = (amount >= SHOCK_TIMES * usual - 1e-9) & (amount >= usual + SHOCK_ABOVE - 1e-9)
     shock &= bills.group[line] != _SETTLEMENT
-    label[rows] = np.where(np.isnan(usual) & (bills.group[line] != _SETTLEMENT), -1, shock)
+    unsaid = np.isnan(usual) & (bills.group[line] != _SETTLEMENT)
+    unsaid |= _gone(ledger, bills.debt[bill], as_of, grace_days)
+    label[rows] = np.where(unsaid, -1, shock)
     values = pd.array(np.where(label < 0, 0, label), dtype="Int8")
     values[label < 0] = pd.NA
     return pd.Series(values, index=observations.index, name="shock")
+
+
+def _gone(ledger: Ledger, debt: Rows, as_of: Rows, grace_days: int) -> npt.NDArray[np.bool_]:
+    """Whether the bill asks for nothing any more: withdrawn or fully credited, as `Resolver` sees it."""
+    versions = obligations(ledger, cycles=True)
+    resolver, numbers = Resolver(ledger, versions, grace_days), versions.numbers_of_debts(debt)
+    pairs = zip(numbers.tolist(), as_of.tolist(), strict=True)
+    return np.array([number >= 0 and resolver.gone(number, at) for number, at in pairs], dtype=bool)
 
 
 def _usual_bill(bills: Bills, line: Rows, as_of: Rows) -> npt.NDArray[np.float64]:

@@ -116,9 +116,7 @@ def numbered(
         return numbers, pd.DataFrame()
     cycle, debt = billed_debts(ledger, ids.iloc[lost])
     _refuse_strange(ids, lost[cycle < 0])
-    number_of = np.full(len(ledger.debts.owner) + 1, -1, dtype=np.int64)
-    number_of[versions.debt[versions.debt >= 0]] = versions.number[versions.debt >= 0]
-    numbers[lost] = number_of[debt]
+    numbers[lost] = versions.numbers_of_debts(debt)
     still = np.flatnonzero(numbers[lost] < 0)
     return numbers, unbilled(ledger, cycle[still], lost[still], grace_days)
 

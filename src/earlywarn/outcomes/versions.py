@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +11,9 @@ import numpy.typing as npt
 
 from earlywarn.dates import US_PER_DAY, add_bank_days, day_end
 from earlywarn.tables.events import RETURN_WINDOW_DAYS
+from earlywarn.tables.facts import Facts
 
-__all__ = ["Obligations", "joined", "maturity", "replaced"]
+__all__ = ["Obligations", "as_known", "joined", "maturity", "name_of", "replaced"]
 
 Rows = npt.NDArray[np.int64]
 
@@ -56,6 +58,53 @@ class Obligations:
         """The given versions."""
         parts = {name: getattr(self, name)[rows] for name in self.__dataclass_fields__ if name != "ids"}
         return Obligations(ids=self.ids, **parts)
+
+    def numbers_of_debts(self, debt: Rows) -> Rows:
+        """The obligation of each debt; -1 for none."""
+        number_of = np.full(int(max(self.debt.max(initial=0), debt.max(initial=0))) + 2, -1, dtype=np.int64)
+        own = self.debt >= 0
+        number_of[self.debt[own]] = self.number[own]
+        return number_of[debt]
+
+
+def name_of(kind: str, parts: Iterable[str]) -> str:
+    """An id made of parts; what would part them is written as in a web address, so no two ids run together.
+
+    Examples
+    --------
+    >>> name_of("plan:", ["a:b", "5%", "2026-04-01"])
+    'plan:a%3Ab:5%25:2026-04-01'
+    """
+    return kind + ":".join(part.replace("%", "%25").replace(":", "%3A") for part in parts)
+
+
+def as_known(facts: Facts, key: Rows, values: Rows, asked: Rows, at: Rows, *, unknown: int) -> Rows:
+    """Value of the last row of each asked key that was known at a moment.
+
+    Parameters
+    ----------
+    facts : Facts, n rows
+    key, values : ndarray of int64, shape (n,)
+    asked : ndarray of int64, shape (m,)
+        Keys; -1 for none.
+    at : ndarray of int64, shape (m,), microseconds
+        What became known at this very moment counts.
+    unknown : int
+        Given where there is no such row.
+
+    Returns
+    -------
+    ndarray of int64, shape (m,)
+    """
+    order = np.lexsort((facts.happened_at, facts.known_at, key))
+    moments = np.unique(facts.known_at)
+    width = len(moments) + 1
+    held = key[order] * width + np.searchsorted(moments, facts.known_at[order])
+    wanted = asked * width + np.searchsorted(moments, at, "right")  # of this key, known at the moment at the latest
+    place = np.searchsorted(held, wanted, "left") - 1
+    found = np.append(order, -1)[place]
+    same = (place >= 0) & (asked >= 0) & (np.append(key, -1)[found] == asked)
+    return np.where(same, np.append(values, unknown)[found], unknown)
 
 
 def maturity(due_at: Rows, collected: Rows, grace_days: int, lag_days: int) -> Rows:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,8 @@ import pandas as pd
 
 from earlywarn.dates import ALWAYS, moment
 from earlywarn.errors import DataError, suggest
-from earlywarn.outcomes import Outcome
+from earlywarn.outcomes import STAGES, Outcome
+from earlywarn.outcomes.cycles import CYCLE
 from earlywarn.tables.ledger import Ledger
 
 __all__ = ["observe", "standing"]
@@ -47,22 +47,28 @@ def observe(
         raise DataError(
             f"there is no customer {customer_id!r}.", code="D162", hint=suggest(customer_id, ledger.customers)
         )
-    every = standing(ledger, as_of)
+    outcome = _outcome_that_names(obligation_id)
+    every = standing(ledger, as_of, outcome)
     own = every[every["customer_id"] == customer_id]
     at = pd.Timestamp(every.attrs["as_of"])
     if obligation_id is not None:
         found = own[own["obligation_id"] == obligation_id]
         if not len(found):
-            raise _not_open(f"obligation {obligation_id!r} is not", ledger, customer_id, at, own["obligation_id"])
+            raise _not_open(f"obligation {obligation_id!r} is not", ledger, own, customer_id, at)
         return found.reset_index(drop=True)
     if len(own):
         return own.head(1).reset_index(drop=True)
     if needs:
-        raise _not_open(f"no obligation of customer {customer_id!r} is", ledger, customer_id, at, ())
+        raise _not_open(f"no obligation of customer {customer_id!r} is", ledger, own, customer_id, at)
     return pd.DataFrame({"customer_id": [customer_id], "as_of": [at]})
 
 
-def standing(ledger: Ledger, as_of: Any = None) -> pd.DataFrame:
+def _outcome_that_names(obligation_id: str | None) -> Outcome:
+    """Running periods, and the bills that ended them, are there under their names only when they are asked for."""
+    return Outcome(stages=STAGES) if str(obligation_id).startswith(CYCLE) else Outcome()
+
+
+def standing(ledger: Ledger, as_of: Any = None, outcome: Outcome | None = None) -> pd.DataFrame:
     """Every obligation open at a moment, those that are due next first, those that are overdue last.
 
     Parameters
@@ -70,6 +76,8 @@ def standing(ledger: Ledger, as_of: Any = None) -> pd.DataFrame:
     ledger : Ledger
     as_of : date-like, optional
         Default: the first midnight that sees all that the ledger knows.
+    outcome : Outcome, optional
+        What is looked at. Default: what is billed or planned.
 
     Returns
     -------
@@ -84,7 +92,7 @@ def standing(ledger: Ledger, as_of: Any = None) -> pd.DataFrame:
     if as_of is not None:
         at = pd.Timestamp(np.datetime64(moment(as_of, ledger.timezone), "us"))
     _after_the_first_fact(ledger, at)
-    found = Outcome().standing(ledger, at, HORIZON_DAYS)
+    found = (outcome or Outcome()).standing(ledger, at, HORIZON_DAYS)
     overdue = (found["lead_days"] < 0).to_numpy()
     found = found.iloc[np.lexsort((found["due_on"].to_numpy(), overdue))].reset_index(drop=True)
     found.attrs["as_of"] = at.isoformat()
@@ -104,13 +112,13 @@ def _after_the_first_fact(ledger: Ledger, at: pd.Timestamp) -> None:
         )
 
 
-def _not_open(what: str, ledger: Ledger, customer_id: str, at: pd.Timestamp, open_then: Iterable[str]) -> DataError:
+def _not_open(what: str, ledger: Ledger, own: pd.DataFrame, customer_id: str, at: pd.Timestamp) -> DataError:
     observations = Outcome().observations(ledger)
     days = observations.loc[observations["customer_id"] == customer_id, "as_of"].tail(3)
     seen = ", ".join(f"{day:%Y-%m-%d}" for day in days)
     return DataError(
         f"{what} open at {at:%Y-%m-%d}.",
         code="D167",
-        found=", ".join(list(open_then)[:5]) or None,
+        found=", ".join(own["obligation_id"].head(5)) or None,
         hint=f"bills of this customer were open at {seen}, for example." if seen else "choose another customer.",
     )

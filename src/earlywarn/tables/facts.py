@@ -116,6 +116,9 @@ class Facts:
             kept,
             columns=MappingProxyType(columns),
             known_until=np.where(kept.known_until >= as_of, FOREVER, kept.known_until),
+            cell_known=MappingProxyType(
+                {name: np.where(known < as_of, known, FOREVER) for name, known in kept.cell_known.items()}
+            ),
         )
 
     def current(self) -> Facts:
