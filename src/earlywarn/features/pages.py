@@ -48,7 +48,7 @@ def html(features: Iterable[Feature], language: str = "en") -> str:
 def _markdown_row(feature: Feature, language: str) -> str:
     cells = (
         f"`{feature.name}`",
-        f"`{feature.value}`",
+        f"`{' '.join(feature.value.split())}`",
         feature.unit,
         feature.risk,
         feature.evidence,
