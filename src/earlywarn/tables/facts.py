@@ -236,6 +236,9 @@ def check_table(
             )
             good &= ~empty
         columns[name] = values
+    for name, column in schema.columns.items():  # a column that was not handed over means what an empty cell means
+        if column.default is not None and name not in columns:
+            columns[name] = Text(np.zeros(len(frame), dtype=np.int64), (column.default,) if len(frame) else ())
     facts = _date(schema, columns, len(frame), lag_days).take(good)
     return versions(facts, schema, faults, frame)
 
