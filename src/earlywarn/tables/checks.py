@@ -50,7 +50,8 @@ class Faults:
 
 
 def _shown(value: Any) -> str:
-    text = "" if value is None or value is pd.NA or value is pd.NaT else str(value)
+    missing = value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and value != value)
+    text = "" if missing else str(value)
     return text if len(text) <= 60 else text[:57] + "…"
 
 
