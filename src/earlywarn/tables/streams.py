@@ -126,7 +126,7 @@ def _settlements(entries: Entries, states: States, methods: _Methods) -> Facts:
         "settlements", states.customer[at], paid_at, states.known_at[at],
         np.where(undone, np.append(states.known_at, 0)[again], FOREVER),
         days_beyond_terms=day - states.due_at[at] // US_PER_DAY, days_to_pay=day - states.issued_at[at] // US_PER_DAY,
-        amount=states.amount[at], parts=parts, method=methods.of(last, states.known_at[at]),
+        amount=states.amount[at], parts=parts, method=methods.of(last, states.customer[at], states.known_at[at]),
     )  # fmt: skip
 
 
@@ -157,17 +157,24 @@ def _paid_by(entries: Entries, states: States, at: Rows) -> tuple[Rows, Rows, Ro
 
 
 class _Methods:
-    """Method of each payment, as it was known at any moment."""
+    """Method of each debtor's payment, as it was known at any moment; another debtor's of the same id says nothing."""
 
     def __init__(self, payments: Facts) -> None:
         self.method = payments.text("method")
         self.stated = np.flatnonzero(self.method.codes >= 0)
-        self.rows = UpTo(payments.text("payment_id").codes[self.stated], payments.known_at[self.stated])
+        self.owners = int(payments.owner.max(initial=-1)) + 1
+        key = self._key(payments.text("payment_id").codes[self.stated], payments.owner[self.stated])
+        self.rows = UpTo(key, payments.known_at[self.stated])
 
-    def of(self, source: Rows, at: Rows) -> Text:
+    def _key(self, source: Rows, owner: Rows) -> Rows:
+        key: Rows = source * self.owners + owner
+        return key
+
+    def of(self, source: Rows, owner: Rows, at: Rows) -> Text:
         """The method of each source, missing where none was stated by then."""
-        end = self.rows.end(source, at)
-        found = end > self.rows.start(source)
+        key = self._key(source, owner)
+        end = self.rows.end(key, at)
+        found = end > self.rows.start(key)
         codes = np.full(len(source), -1, dtype=np.int64)
         codes[found] = self.method.codes[self.stated[self.rows.order[end[found] - 1]]]
         return Text(codes, self.method.labels)

@@ -18,6 +18,7 @@ from earlywarn.features.definition import Feature
 from earlywarn.features.evaluate import Codes, Column, evaluate
 from earlywarn.features.expression import Aggregate, Expression, Name, Node
 from earlywarn.outcomes import STAGES, Outcome
+from earlywarn.tables.facts import Facts
 from earlywarn.tables.ledger import Ledger
 from earlywarn.tables.schema import STREAMS, TABLES
 from earlywarn.testing.tables import Tables, tables
@@ -234,11 +235,21 @@ def other_customers_change_nothing(example: _Example) -> None:
     for name, frame in example.tables.frames.items():
         facts = example.ledger.facts(name)
         rows[name] = np.ones(len(frame), dtype=bool)
-        rows[name][facts.row[(facts.owner != owner) & (facts.owner >= 0) & (facts.entity == "customer")]] = False
+        others = (facts.owner != owner) & (facts.owner >= 0) & (facts.entity == "customer")
+        rows[name][facts.row[others & ~_about_the_same(facts, name, facts.owner == owner)]] = False
     mine = (example.obs["customer_id"] == example.ledger.customers[owner]).to_numpy()
     hint = "an aggregate of your own keeps something between its calls; or say of= in the definition."
     ledger = example.tables.take(rows).ledger()
     _same(example, ledger, "facts of other customers change the value", "without them", hint, mine, names)
+
+
+def _about_the_same(facts: Facts, name: str, own: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Rows of a contract or account that was this customer's too: they say until when it was."""
+    schema = TABLES.get(name)
+    if schema is None or not schema.lasting or not schema.key:
+        return np.zeros(len(facts), dtype=bool)
+    key = facts.text(schema.key[0]).codes
+    return np.isin(key, key[own])
 
 
 def one_alone_is_as_among_others(example: _Example) -> None:
