@@ -167,7 +167,7 @@ def _reads_contracts(feature: ew.Feature) -> bool:
 def test_the_shipped_catalogue_keeps_the_laws() -> None:
     for feature in ew.FeatureSet.default():
         if not _reads_contracts(feature):
-            check_feature(feature, examples=25)
+            check_feature(feature, examples=10)
 
 
 @pytest.mark.slow
@@ -177,7 +177,7 @@ def test_the_shipped_catalogue_keeps_the_laws() -> None:
 def test_features_of_contracts_keep_the_laws() -> None:
     for feature in ew.FeatureSet.default():
         if _reads_contracts(feature):
-            check_feature(feature, examples=25)
+            check_feature(feature, examples=10)
 
 
 @pytest.fixture
