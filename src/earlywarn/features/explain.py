@@ -24,6 +24,7 @@ from earlywarn.features.evaluate import Codes, Column
 from earlywarn.features.expression import Aggregate, Name, Node, Selection, columns_of, parse_condition
 from earlywarn.features.groups import Groups
 from earlywarn.features.observed import Observed
+from earlywarn.features.plain import POSITIONAL
 from earlywarn.features.reader import Reader
 from earlywarn.features.segments import aggregates_in, count_text
 from earlywarn.features.windows import Chosen, Timeline, choose, edges, in_force
@@ -37,8 +38,6 @@ Rows = npt.NDArray[np.int64]
 Value = float | str | None
 #: What became of a fact: "used", or why it was not.
 FATES = ("used", "no value", "before", "after", "unknown", "replaced", "condition", "skipped", "beyond")
-#: Aggregates that take one fact, whether it has a value or not.
-POSITIONAL = ("first", "last", "days_since")
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from earlywarn.dates import FOREVER, visible
 from earlywarn.tables.checks import Text
 from earlywarn.tables.ledger import Ledger
+from earlywarn.tables.upto import ranges
 
 __all__ = ["GROUPS", "Membership"]
 
@@ -92,8 +93,7 @@ class Membership:
         if self.everybody:
             return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
         length = np.where(owner >= 0, self.begins[owner + 1] - self.begins[owner], 0)
-        within = np.arange(length.sum()) - np.repeat(np.cumsum(length) - length, length)
-        rows = np.repeat(self.begins[owner], length) + within
+        rows = ranges(self.begins[owner], length)
         place, when = np.repeat(np.arange(len(owner)), length), [self.known[rows], self.until[rows]]
         dated = [(moments > -FOREVER) & (moments < FOREVER) for moments in when]
         return (

@@ -13,6 +13,7 @@ from earlywarn.dates import NAT, US_PER_DAY, moments
 from earlywarn.errors import FeatureError
 from earlywarn.features import due_calendar
 from earlywarn.features.evaluate import Codes, Column
+from earlywarn.outcomes.versions import as_known
 from earlywarn.tables.checks import Text, text_of
 from earlywarn.tables.facts import Facts
 from earlywarn.tables.ledger import Ledger
@@ -154,12 +155,5 @@ class Observed:
         """Row of the version of the observed invoice that was known at ``as_of``; -1 for none."""
         invoices = self.invoices
         ids = invoices.text("invoice_id")
-        order = np.lexsort((invoices.known_at, ids.codes))
-        moments = np.unique(invoices.known_at)
-        key = ids.codes[order] * (len(moments) + 1) + np.searchsorted(moments, invoices.known_at[order])
         wanted = Text.of(self.obs["invoice_id"].to_numpy(dtype=object)).codes_in(ids.labels)
-        before = np.searchsorted(moments, self.as_of, side="left")
-        at = np.searchsorted(key, wanted * (len(moments) + 1) + before, side="left") - 1
-        rows = order[np.maximum(at, 0)] if len(order) else at
-        found = (wanted >= 0) & (at >= 0) & (ids.codes[rows] == wanted if len(order) else False)
-        return np.where(found, rows, -1)
+        return as_known(invoices, ids.codes, np.arange(len(invoices)), wanted, self.as_of - 1, unknown=-1)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from earlywarn.features.exact import CHUNK, Sums, joined
 from earlywarn.features.reduction import Reducer, Windows
 from earlywarn.features.windows import Timeline
+from earlywarn.tables.upto import ranges
 
 __all__ = ["OwnPart", "own_part"]
 
@@ -63,18 +64,6 @@ class OwnPart:
         """
         low, high = (np.searchsorted(self.observation, observation, side=side) for side in ("left", "right"))
         return ranges(low, high - low), np.repeat(np.arange(len(observation)), high - low)
-
-
-def ranges(first: Rows, length: Rows) -> Rows:
-    """Numbers from each ``first`` on, so many of them, behind each other.
-
-    Examples
-    --------
-    >>> ranges(np.array([5, 0]), np.array([2, 3]))
-    array([5, 6, 0, 1, 2])
-    """
-    before = np.cumsum(length) - length
-    return np.asarray(np.arange(int(length.sum())) + np.repeat(first - before, length))
 
 
 def own_part(reducer: Reducer, timeline: Timeline, edges: tuple[int, int], owner: Rows, day: Rows) -> OwnPart:

@@ -22,6 +22,7 @@ from earlywarn.features.windows import Chosen, Timeline, choose
 __all__ = ["over_own_facts", "pairs_of", "refuse_text"]
 
 Rows = npt.NDArray[np.int64]
+#: Aggregates that take one fact, whether it has a value or not.
 POSITIONAL = ("first", "last", "days_since")
 
 

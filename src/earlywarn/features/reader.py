@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from earlywarn.dates import NAT, US_PER_DAY
 from earlywarn.errors import FeatureError
+from earlywarn.features.due_calendar import day_of_month
 from earlywarn.features.evaluate import Codes, Column, evaluate
 from earlywarn.features.expression import CALENDAR, Field, Name, Node, Operation, walk
 from earlywarn.tables.checks import Text
@@ -126,18 +127,13 @@ class Reader:
         if hidden is not None:
             missing = missing | hidden
         day = np.where(missing, 0, cells) // US_PER_DAY
-        found = (day + 3) % 7 if node.name == "weekday" else _day_of_month(day)
-        return np.where(missing, np.nan, found.astype(np.float64))
+        found = ((day + 3) % 7).astype(np.float64) if node.name == "weekday" else day_of_month(day)
+        return np.where(missing, np.nan, found)
 
 
 def _name(node: Operation) -> str:
     (leaf,) = node.operands
     return leaf.name if isinstance(leaf, Name) else ""
-
-
-def _day_of_month(day: Rows) -> Rows:
-    dates = day.astype("M8[D]")
-    return np.asarray((dates - dates.astype("M8[M]")).astype(np.int64) + 1)
 
 
 def reads_observation(node: Node | None) -> bool:

@@ -17,6 +17,7 @@ from earlywarn.dates import FOREVER, US_PER_DAY, visible
 from earlywarn.features.expression import DEFAULT_DAYS, Selection
 from earlywarn.tables.facts import Facts
 from earlywarn.tables.order import in_order
+from earlywarn.tables.upto import ranges
 
 __all__ = ["Chosen", "Timeline", "choose", "edges"]
 
@@ -190,7 +191,7 @@ def choose(
     for first, stop in _chunks(high - low):
         length = (high - low)[first:stop]
         observation = np.repeat(np.arange(stop - first), length)
-        fact = np.arange(len(observation)) + np.repeat(low[first:stop] - (np.cumsum(length) - length), length)
+        fact = ranges(low[first:stop], length)
         at = as_of[first:stop][observation]
         chosen = Chosen(first, stop, fact, observation).keep(visible(facts.known_at[fact], facts.known_until[fact], at))
         if condition is not None:

@@ -16,6 +16,7 @@ from earlywarn.outcomes.bills import GROUPS, Bills, agree, codes_among
 from earlywarn.outcomes.versions import as_known
 from earlywarn.tables.facts import units
 from earlywarn.tables.ledger import Ledger
+from earlywarn.tables.upto import ranges
 
 __all__ = ["ESTIMATED_TRUST", "Accruals", "advances_of", "use_of"]
 
@@ -131,7 +132,7 @@ def _by_line(
     low, high = bills.lines_of(owner)
     count = high - low
     row = np.repeat(np.arange(len(owner)), count)
-    line = np.arange(len(row)) - np.repeat(np.cumsum(count) - count - low, count)
+    line = ranges(low, count)
     fits = (bills.group[line] != _ADVANCE) & agree(account[row], bills.account[line])
     fits &= agree(contract[row], bills.contract[line])
     row, line = row[fits], line[fits]

@@ -24,6 +24,7 @@ from earlywarn.dates import FOREVER, US_PER_DAY, day_end, day_start, visible
 from earlywarn.outcomes.bills import GROUPS, Bills, agree, bills_of, codes_among, next_start
 from earlywarn.outcomes.versions import name_of
 from earlywarn.tables.ledger import Ledger
+from earlywarn.tables.upto import ranges
 
 __all__ = ["AHEAD", "CYCLE", "Cycles", "cycles_of"]
 
@@ -237,8 +238,7 @@ def _first_plan(plan: Rows, number: Rows, known_at: Rows) -> Rows:
 def _pairs(low: Rows, high: Rows) -> tuple[Rows, Rows]:
     """Each row beside every place of its half-open range."""
     count = np.maximum(high - low, 0)
-    row = np.repeat(np.arange(len(low)), count)
-    return row, np.arange(len(row)) - np.repeat(np.cumsum(count) - count - low, count)
+    return np.repeat(np.arange(len(low)), count), ranges(low, count)
 
 
 class _Names:

@@ -9,6 +9,7 @@ from earlywarn.dates import NAT, US_PER_DAY, day_end, visible
 from earlywarn.outcomes.bills import GROUPS, MONTH_DAYS, Bills, agree, codes_among
 from earlywarn.tables.facts import units
 from earlywarn.tables.ledger import Ledger
+from earlywarn.tables.upto import ranges
 
 __all__ = ["Fees"]
 
@@ -65,7 +66,7 @@ class Fees:
         low = np.searchsorted(facts.owner, owner, "left")
         count = np.searchsorted(facts.owner, owner, "right") - low
         query = np.repeat(np.arange(len(line)), count)
-        row = np.arange(len(query)) - np.repeat(np.cumsum(count) - count - low, count)
+        row = ranges(low, count)
         kept = visible(facts.known_at[row], facts.known_until[row], as_of[query])
         kept &= facts.happened_at[row] <= day_end(last[query])
         kept &= agree(self.account[row], self.bills.account[line[query]])
