@@ -163,12 +163,16 @@ def test_money_goes_to_the_oldest_bill_first() -> None:
 #: Ways to get the compiled search wrong: words of the kernels, and what they become.
 WRONG_SLICES = {
     "sees what becomes known at the moment itself": (
-        ("known[a - 1] >= as_of[i]", "known[a - 1] > as_of[i]"),
-        ("known[middle] < as_of[i]", "known[middle] <= as_of[i]"),
+        ("known[b - 1] >= as_of[i]", "known[b - 1] > as_of[i]"),
+        ("_first_from(known, a, b - 1, as_of[i])", "_first_from(known, a, b - 1, as_of[i] + 1)"),
     ),
-    "includes the nearer edge": (("happened[middle] < until[i]", "happened[middle] <= until[i]"),),
-    "leaves out the farther edge": (("happened[middle] < since[i]", "happened[middle] <= since[i]"),),
-    "takes what was replaced or came out of order for a slice": (("odd[a] > odd[lowest]", "odd[a] < odd[lowest]"),),
+    "includes the nearer edge": (
+        ("_first_from(happened, a, end, until[i])", "_first_from(happened, a, end, until[i] + 1)"),
+    ),
+    "leaves out the farther edge": (
+        ("_first_from(happened, first, end, since[i])", "_first_from(happened, first, end, since[i] + 1)"),
+    ),
+    "takes what was replaced or came out of order for a slice": (("odd[b] > odd[a]", "odd[b] < odd[a]"),),
 }
 
 

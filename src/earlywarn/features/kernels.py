@@ -28,6 +28,18 @@ EPSILON = float(np.finfo(np.float64).eps)
 _FAST = {"reassoc", "nnan", "nsz", "contract"}
 
 
+@compiled("int64(int64[::1], int64, int64, int64)")
+def _first_from(moments: Any, low: int, high: int, edge: int) -> Any:
+    """First place from ``low`` to ``high`` whose moment is not before an edge; moments do not fall."""
+    while low < high:
+        middle = (low + high) >> 1
+        if moments[middle] < edge:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
 @compiled(
     "void(int64, int64, int64[::1], int64[::1], int64[::1], int64[::1],"
     " int64[::1], int64[::1], int64[::1], int32[::1], int64[::1], int64[::1], uint8[::1])"
@@ -47,35 +59,14 @@ def bounds(
         if owner[i] < 0:
             continue
         first, end = begins[owner[i]], begins[owner[i] + 1]
-        a, b = first, end
-        while a < b:
-            middle = (a + b) >> 1
-            if happened[middle] < since[i]:
-                a = middle + 1
-            else:
-                b = middle
-        lowest = a
-        b = end
-        if until[i] > since[i]:
-            while a < b:
-                middle = (a + b) >> 1
-                if happened[middle] < until[i]:
-                    a = middle + 1
-                else:
-                    b = middle
-        low[i] = lowest
-        if len(odd) and odd[a] > odd[lowest]:
+        a = _first_from(happened, first, end, since[i])
+        b = _first_from(happened, a, end, until[i]) if until[i] > since[i] else a
+        low[i] = a
+        if len(odd) and odd[b] > odd[a]:
             dirty[i] = 1
-        elif a > lowest and known[a - 1] >= as_of[i]:
-            b = a - 1
-            a = lowest
-            while a < b:
-                middle = (a + b) >> 1
-                if known[middle] < as_of[i]:
-                    a = middle + 1
-                else:
-                    b = middle
-        high[i] = a
+        elif b > a and known[b - 1] >= as_of[i]:
+            b = _first_from(known, a, b - 1, as_of[i])
+        high[i] = b
 
 
 @compiled("float64(float64[::1], int64, int64)", inline="never")
