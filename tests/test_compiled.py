@@ -167,6 +167,19 @@ def test_the_compiled_engine_equals_the_plain_one(example: Any, asked: list[Aggr
     engines_agree(example, asked)
 
 
+@given(example=tables(), where=st.sampled_from(CONDITIONS))
+@settings(max_examples=40, deadline=None)
+def test_several_aggregates_of_one_selection_at_once_give_what_each_gives_alone(example: Any, where: str) -> None:
+    facts, owner, as_of = example
+    texts = [function.format("visits.pages") for function in FUNCTIONS] + ["count(visits)", "max(visits.opened)"]
+    asked = [parse(text[:-1] + (f", {where})" if where else ")")).aggregates[0] for text in texts]
+    timeline = Timeline(facts)
+    engine = OwnFacts(timeline, Reader(timeline.facts, 2, field(len(as_of))), owner, as_of)
+    together = engine.aggregates(asked[0].selection, asked)
+    for one in asked:
+        np.testing.assert_array_equal(together[one], engine.aggregates(one.selection, [one])[one], err_msg=str(one))
+
+
 @pytest.mark.slow
 @given(example=tables(), asked=st.lists(aggregates(), min_size=4, max_size=8))
 @settings(max_examples=1_200, deadline=None)

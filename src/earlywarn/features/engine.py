@@ -222,17 +222,23 @@ class OwnFacts:
         """Fill in aggregates of the given observations from the pairs chosen one by one."""
         numbers = self.order[which]  # invoice.* is read under the number that an observation was handed over with
         owner, as_of = self.owner[which], self.as_of[which]
+        positional = [one for one in group if _positional(one)]
+        by_values: dict[tuple[Node | None, bool], list[Aggregate]] = defaultdict(list)  # shared, so made once
+        for one in group:
+            if not _positional(one):
+                by_values[one.argument, one.function == "days_until"].append(one)
         for chosen in plain.pairs_of(self.timeline, self.reader, selection, owner, as_of, numbers):
-            part = which[chosen.first : chosen.stop]
-            for one in group:
-                if _positional(one):
-                    found[one][part] = _chosen_places(one, chosen)
-                else:
-                    seen, labels = plain.seen_by(self.reader, one, chosen, as_of, numbers, keep_missing=False)
-                    plain.refuse_text(self.reader, one.function, labels)
-                    here = slice(chosen.first, chosen.stop)
-                    windows = _behind_each_other(one, seen, as_of[here], numbers[here])
-                    found[one][part] = reduced([one], windows, self.name_of)[one]
+            here = slice(chosen.first, chosen.stop)
+            for one in positional:
+                found[one][which[here]] = _chosen_places(one, chosen)
+            for members in by_values.values():
+                one = members[0]
+                seen, labels = plain.seen_by(self.reader, one, chosen, as_of, numbers, keep_missing=False)
+                for member in members:
+                    plain.refuse_text(self.reader, member.function, labels)
+                windows = _behind_each_other(one, seen, as_of[here], numbers[here])
+                for member, values in reduced(members, windows, self.name_of).items():
+                    found[member][which[here]] = values
 
     # -- results -----------------------------------------------------------------------------------------
 

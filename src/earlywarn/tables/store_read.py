@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from earlywarn.tables.checks import Faults
@@ -41,11 +39,6 @@ class StoredLedger(Ledger):
         super().__init__(checked)
         self._origin = place, manifest, bucket
         self._folder = place / manifest.buckets[bucket]["folder"]
-
-    def known_before(self, as_of: Any) -> Ledger:
-        """The ledger as it was known strictly before a moment, rows in the order in which they were handed over."""
-        by_row = {name: facts.take(np.argsort(facts.row, kind="stable")) for name, facts in self._tables.items()}
-        return Ledger(replace(self._checked, tables=MappingProxyType(by_row))).known_before(as_of)
 
     def _stream(self, name: str) -> Facts:
         return read_facts(self._folder, file_of("stream", name))
