@@ -171,9 +171,6 @@ def test_the_shipped_catalogue_keeps_the_laws() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(
-    strict=False, reason="a contract that is restated under an account nobody is known to hold is still seen wrongly"
-)
 def test_features_of_contracts_keep_the_laws() -> None:
     for feature in ew.FeatureSet.default():
         if _reads_contracts(feature):

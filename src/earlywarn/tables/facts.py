@@ -19,7 +19,7 @@ from earlywarn.dates import ALWAYS, FOREVER, NAT, US_PER_DAY, known_after, to_da
 from earlywarn.tables.checks import Faults, Text, coerce, no_money
 from earlywarn.tables.schema import TableSchema
 
-__all__ = ["Facts", "as_text", "blank", "check_table", "first_version", "units", "versions"]
+__all__ = ["Facts", "as_text", "blank", "check_table", "first_version", "known_later", "units", "versions"]
 
 Rows = npt.NDArray[np.int64]
 Values = Text | npt.NDArray[Any]
@@ -300,11 +300,7 @@ def versions(facts: Facts, schema: TableSchema, faults: Faults, frame: pd.DataFr
     """
     if not schema.key or schema.key[0] not in facts.columns or not len(facts):
         return facts
-    keys = [_key(facts.columns[name]) for name in schema.key if name in facts.columns]
-    order = np.lexsort((facts.row, facts.known_at, *keys))
-    same = ~_missing(facts.columns[schema.key[0]])[order][1:]
-    for key in keys:
-        same &= key[order][1:] == key[order][:-1]
+    order, same = _chains(facts, schema)
     known = facts.known_at[order]
     dated = "known_at" in frame.columns
     again = same & (known[1:] == known[:-1]) if dated else same
@@ -317,9 +313,47 @@ def versions(facts: Facts, schema: TableSchema, faults: Faults, frame: pd.DataFr
         message = f"{schema.name}: the same {' + '.join(schema.key)} twice" + (" at one known_at" if dated else "")
         faults.add(schema.name, rows, name, "D139", message, shown)
         return versions(facts.take(~twice), schema, faults, frame)
-    until = facts.known_until.copy()
-    until[order[:-1][same]] = known[1:][same]
-    return replace(facts, known_until=until)
+    return closed(facts, order, same)
+
+
+def closed(facts: Facts, order: Rows, same: npt.NDArray[np.bool_]) -> Facts:
+    """Each version ends as soon as any later one is known.
+
+    Parameters
+    ----------
+    facts : Facts
+    order : ndarray of int64, shape (n,)
+        The rows by key, each key's versions as they follow one another.
+    same : ndarray of bool, shape (n - 1,)
+        Where a row in that order and the next are versions of one key.
+    """
+    known = facts.known_at[order]
+    until = np.full(len(order), FOREVER, dtype=np.int64)
+    until[:-1][same] = known[1:][same]
+    while (sooner := same & (until[1:] < until[:-1])).any():  # a later version is known first
+        until[:-1][sooner] = until[1:][sooner]
+    ends = np.empty_like(until)
+    ends[order] = until
+    return replace(facts, known_until=ends)
+
+
+def known_later(facts: Facts, schema: TableSchema, known_at: Rows) -> Facts:
+    """The same facts, known at later moments; their versions follow one another as they did."""
+    later = replace(facts, known_at=known_at)
+    if not schema.key or schema.key[0] not in facts.columns or not len(facts):
+        return later
+    order, same = _chains(facts, schema)
+    return closed(later, order, same)
+
+
+def _chains(facts: Facts, schema: TableSchema) -> tuple[Rows, npt.NDArray[np.bool_]]:
+    """The rows by key and moment of knowing, and where the next row in that order has the same key."""
+    keys = [_key(facts.columns[name]) for name in schema.key if name in facts.columns]
+    order = np.lexsort((facts.row, facts.known_at, *keys))
+    same = ~_missing(facts.columns[schema.key[0]])[order][1:]
+    for key in keys:
+        same &= key[order][1:] == key[order][:-1]
+    return order, same
 
 
 def _key(values: Values) -> npt.NDArray[Any]:

@@ -19,7 +19,7 @@ import pandas as pd
 from earlywarn.dates import FOREVER, NAT, US_PER_DAY, day_end, iso, moment
 from earlywarn.errors import DataError, suggest
 from earlywarn.tables.checks import Faults, Text
-from earlywarn.tables.facts import Facts, check_table, first_version, plain
+from earlywarn.tables.facts import Facts, check_table, first_version, known_later, plain
 from earlywarn.tables.order import in_order
 from earlywarn.tables.read import credit_notes_due, read_frame, rename_columns
 from earlywarn.tables.schema import STATIC, TABLES, TableSchema, declared
@@ -258,7 +258,7 @@ class Intake:
     def owned(
         self, tables: Mapping[str, Facts], name: str, customers: tuple[str, ...], regions: tuple[str, ...]
     ) -> Facts:
-        """Give each fact its customer (or region); a child row is known no earlier than its parent."""
+        """Give each fact its customer (or region); a row without its parent is set aside, else known no earlier."""
         facts, schema = tables[name], self.schemas[name]
         if name == "regions" or self.entity.get(name) == "region":
             return replace(facts, owner=facts.text("region").codes_in(regions), entity="region")
@@ -271,16 +271,16 @@ class Intake:
             return replace(facts, owner=facts.text(column).codes_in(customers))
         owner, known, happened = _of_parent(facts.text(column), parent)
         dated = facts.happened_at if schema.time else np.where(facts.lasting, facts.happened_at, happened)
+        lost = owner < 0
+        what = f"{name}.{column} names a row that {parent_name} does not have"
+        self.faults.add(name, facts.row[lost], column, "D153", what, facts.text(column).values()[lost])
         no_moment = (facts.known_at == NAT) | (name == "instalments" and "known_at" not in self.frames.get(name, ()))
-        return replace(
-            facts,
-            owner=owner,
-            happened_at=np.asarray(dated, dtype=np.int64),
-            known_at=np.where(no_moment, known, np.maximum(facts.known_at, known)),
-        )
+        known = np.where(no_moment, known, np.maximum(facts.known_at, known))
+        facts = replace(facts, owner=owner, happened_at=np.asarray(dated, dtype=np.int64))
+        return known_later(facts.take(~lost), schema, known[~lost])
 
     def check_references(self, tables: Mapping[str, Facts]) -> None:
-        """List references that lead nowhere; the rows themselves are kept."""
+        """List references of money that lead nowhere; the rows themselves are kept."""
         invoices = tables["invoices"]
         payments = tables["payments"]
         named = payments.text("invoice_id")
@@ -302,12 +302,6 @@ class Intake:
             "allocations", tables["allocations"].row[unpaid], "payment_id", "D154",
             "allocations.payment_id names a payment that is not there", allocations.values()[unpaid],
         )  # fmt: skip
-        for name, facts in tables.items():
-            lost = (facts.owner < 0) & (facts.entity == "customer")
-            if lost.any() and self.schemas[name].parent:
-                column, parent = self.schemas[name].parent or ("", "")
-                what = f"{name}.{column} names a row that {parent} does not have"
-                self.faults.add(name, facts.row[lost], column, "D153", what, facts.text(column).values()[lost])
         if "customers" in self.frames:
             known = set(tables["customers"].text("customer_id").labels)
             strange = [label for label in _labels(tables, "customer_id") if label not in known]
