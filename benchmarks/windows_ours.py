@@ -5,8 +5,6 @@ from __future__ import annotations
 import inspect
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -59,21 +57,10 @@ def to_numpy(result: pd.DataFrame) -> np.ndarray:
     return result.select_dtypes("number").to_numpy(dtype=np.float64)
 
 
-@contextmanager
-def _double() -> Iterator[None]:
-    """Matrices keep the float64 in which they are computed."""
-
-    def column(values: Any, count: int) -> np.ndarray:
-        return np.broadcast_to(values, (count,)).astype(np.float64)
-
-    with mock.patch.object(build, "_column", column):
-        yield
-
-
 def doubles(catalogue: str, ledger: ew.Ledger, obs: pd.DataFrame, *, compiled: bool) -> np.ndarray:
     """The matrix in float64, by the compiled engine or the plain one."""
     choice = {"compiled": compiled} if "compiled" in inspect.signature(build.compute).parameters else {}
-    with _double():
+    with mock.patch.object(build, "DTYPE", np.float64):  # matrices keep what is computed
         return build.compute(features_of(catalogue), ledger, obs, **choice).to_numpy(dtype=np.float64)
 
 

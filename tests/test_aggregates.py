@@ -6,6 +6,7 @@ import math
 import warnings
 from collections.abc import Callable
 from fractions import Fraction
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -65,6 +66,7 @@ ORACLES: dict[str, tuple[dict[str, float], Callable[[np.ndarray], float]]] = {
     ),
     "drift": ({"scale": 7.0, "alpha": 0.3}, lambda x: drift_by_hand(list(x), 7.0)),
     "distinct": ({}, lambda x: float(pd.Series(x).nunique())),
+    "streak": ({}, lambda x: float(len(list(takewhile(bool, x[::-1])))) if len(x) else math.nan),
 }
 
 

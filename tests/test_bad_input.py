@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bills import invoice, ledger, payment, placed
@@ -15,6 +14,7 @@ from earlywarn.errors import DataError
 from earlywarn.outcomes import Outcome
 from earlywarn.tables.ledger import Ledger
 from earlywarn.tables.schema import TABLES
+from tiers import law
 
 A = invoice("A", "2026-03-01", "2026-03-16", 100)
 B = invoice("B", "2026-04-01", "2026-04-16", 60)
@@ -267,8 +267,7 @@ CELLS = st.one_of(
 )  # fmt: skip
 
 
-@settings(max_examples=60)
-@given(data=st.data(), name=st.sampled_from(sorted(TABLES)))
+@law(data=st.data(), name=st.sampled_from(sorted(TABLES)), few=20, many=60)
 def test_rows_kept_and_rows_set_aside_are_the_rows_given_whatever_they_hold(data: st.DataObject, name: str):
     columns = list(TABLES[name].columns)
     rows = data.draw(st.lists(st.tuples(*[CELLS] * len(columns)), min_size=1, max_size=4))

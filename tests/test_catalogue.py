@@ -12,12 +12,14 @@ import pytest
 from earlywarn.errors import FeatureError
 from earlywarn.features import files
 from earlywarn.features.catalogue import Family, Feature, FeatureSet
-from earlywarn.features.checks import placeholders
+from earlywarn.features.checks import placeholders, selected
 from earlywarn.features.expression import Literal, Name, Operation, walk
 from earlywarn.features.observed import INVOICE_FIELDS
+from earlywarn.outcomes import STAGES
 from earlywarn.reasons import templates
 from earlywarn.reasons.texts import reason_text
 from earlywarn.tables.schema import STATIC, STREAMS, TABLES
+from earlywarn.tables.streams import CAUSES
 
 SHIPPED = FeatureSet.default()
 LANGUAGES = ("en", "nl", "fr")
@@ -34,10 +36,18 @@ JUDGING = re.compile(
 features = pytest.mark.parametrize("feature", SHIPPED, ids=lambda feature: feature.name)
 
 
+#: Features whose value is a code of ours, which every language says in words of its own.
+CODES = {
+    "returns_cause_last1": (*CAUSES, "unknown"),
+    "invoice_stage_now": STAGES,
+    "invoice_kind_now": TABLES["invoices"].columns["kind"].words,
+}
+
+
 def values_of(feature: Feature) -> list[float | str]:
     """Values that the feature can take: zero, one, typical and extreme ones."""
     if feature.unit == "category":
-        return ["recurring", "b2b"]
+        return ["recurring", "b2b", *CODES.get(feature.name, ())]
     if feature.unit == "share":
         return [0.0, 1 / 3, 1.0]
     if feature.unit == "flag":
@@ -152,6 +162,17 @@ def test_only_numbers_have_a_direction_and_texts_need_no_other_feature(feature: 
     assert used == set(feature.show), "a placeholder that no text shows"
     for text in feature.show.values():
         assert set(re.findall(r"[a-z_]+", text)) <= {"value", "abs", "exp", "where"}
+
+
+@pytest.mark.parametrize("name", CODES)
+def test_a_code_of_ours_is_said_in_words_and_none_is_left_out(name: str) -> None:
+    feature = SHIPPED[name]
+    for language, text in feature.text.items():
+        assert selected(text) == {"value": {*CODES[name], "other"}}
+        said = [reason_text(feature, {name: code}, language=language) for code in CODES[name]]
+        assert len(set(said)) == len(said)
+        assert not any(re.search(r"[“”‘«»_]", clause) for clause in said), "a code, quoted as it is"
+        assert "zzz" in reason_text(feature, {name: "zzz"}, language=language), "what is new is shown as it is"
 
 
 @features
@@ -353,6 +374,35 @@ def test_a_missing_value_gives_the_missing_text_of_the_family(feature: Feature) 
             "in the last 180 days the customer mentioned lower income or other costs once",
         ),
         ("final_bill_now", 1.0, "nl", "dit is een eindafrekening"),
+        ("returns_cause_last1", "funds", "en", "the last time, a collection came back for lack of funds"),
+        (
+            "returns_cause_last1",
+            "mandate",
+            "nl-BE",
+            "de laatste keer is een afschrijving teruggekomen omdat een geldige machtiging ontbrak",
+        ),
+        ("returns_cause_last1", "funds", "fr", "la dernière fois, un encaissement est revenu faute de provision"),
+        ("invoice_stage_now", "collecting", "nl", "het bedrag is ter afschrijving aan de bank doorgegeven"),
+        ("invoice_kind_now", "credit_note", "fr-BE", "il s'agit d'une note de crédit"),
+        (
+            "late_share_365d",
+            0.004,
+            "en",
+            "less than 1% of the invoices that fell due in the last 12 months were not paid on time",
+        ),
+        (
+            "late_share_365d",
+            0.997,
+            "nl",
+            "van de facturen die de laatste 12 maanden vervielen, is meer dan 99% niet op tijd betaald",
+        ),
+        (
+            "segment_late_share_365d",
+            0.003,
+            "fr",
+            "chez les autres clients du même segment, on estime que moins de 1\u00a0% des factures des 12 derniers "
+            "mois n'ont pas été payées à temps",
+        ),
         ("dispute_open_count_now", 0.0, "en", "no dispute or complaint waits for our answer"),
         (
             "direct_debit_left_last1",
@@ -362,7 +412,7 @@ def test_a_missing_value_gives_the_missing_text_of_the_family(feature: Feature) 
         ),
     ],
 )
-def test_sentences_an_analyst_reads(name: str, value: float, language: str, said: str) -> None:
+def test_sentences_an_analyst_reads(name: str, value: float | str, language: str, said: str) -> None:
     assert reason_text(SHIPPED[name], {name: value}, language=language, families=SHIPPED.families) == said
 
 

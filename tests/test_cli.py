@@ -20,7 +20,7 @@ from earlywarn.cli.recommend import show_plan
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Tables as CSV and Parquet, and a bundle trained on them."""
     data = tmp_path_factory.mktemp("data")
-    for name, frame in ew.datasets.make_biller(customers=150, months=10, seed=2, dirty=True).items():
+    for name, frame in ew.datasets.make_biller(customers=80, months=10, seed=2, dirty=True).items():
         if name == "usage":
             frame.to_parquet(data / f"{name}.parquet")
         else:
@@ -67,7 +67,7 @@ def test_recommend_keeps_to_capacity(folder: Path, tmp_path: Path, capsys: pytes
 
 
 def test_explain_says_why_in_the_language_asked(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    ledger = ew.Ledger.from_tables(**ew.datasets.make_biller(customers=150, months=10, seed=2))
+    ledger = ew.Ledger.from_tables(**ew.datasets.make_biller(customers=80, months=10, seed=2))
     scores = ew.Scorer.load(folder / "model").score(ledger)
     customer = scores.loc[scores["status"] == "scored", "customer_id"].iloc[0]
     words = ["--customer", customer, "--language", "fr"]
@@ -171,14 +171,14 @@ def test_what_was_assumed_is_printed(folder: Path, words: list[str], capsys: pyt
 def test_check_shows_row_and_value_of_each_kind_of_fault(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(["check", str(folder)])
     lines = [line for line in capsys.readouterr().out.splitlines() if " D131 " in line]
-    faults = ew.Ledger.from_tables(**ew.datasets.make_biller(customers=150, months=10, seed=2, dirty=True)).faults
+    faults = ew.Ledger.from_tables(**ew.datasets.make_biller(customers=80, months=10, seed=2, dirty=True)).faults
     row = faults.loc[faults["code"] == "D131", "row"].iloc[0]
     assert len(lines) == 1
     assert lines[0].split()[:5] == ["invoices", "D131", "1", str(row), "twelve"]
 
 
 def test_reasons_begin_with_where_they_start_and_add_up(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    ledger = ew.Ledger.from_tables(**ew.datasets.make_biller(customers=150, months=10, seed=2, dirty=True))
+    ledger = ew.Ledger.from_tables(**ew.datasets.make_biller(customers=80, months=10, seed=2, dirty=True))
     scorer = ew.Scorer.load(folder / "model")
     scores = scorer.score(ledger)
     one = scores[scores["status"] == "scored"].drop_duplicates("customer_id", keep=False).iloc[0]
@@ -264,7 +264,7 @@ def test_ingest_writes_a_store_adds_to_it_and_lists_faults(
     assert main(["ingest", str(folder), str(store), *options]) == 0
     assert ew.LedgerStore(store).bucket(1).late_after_days == 0
     said = capsys.readouterr().out
-    assert "150 customers in 2 buckets" in said
+    assert "80 customers in 2 buckets" in said
     assert "D131" in said
     assert set(pd.read_csv(tmp_path / "faults.csv")["code"]) == {"D104", "D131", "D132", "D139", "D151"}
     news = tmp_path / "news" / "usage"

@@ -107,7 +107,11 @@ def test_many_facts_are_cut_in_the_middle_and_written_whole_to_a_file(
     assert "more\n" in text
     facts = pd.read_csv(tmp_path / "facts.csv")
     assert (facts["fate"] == "used").sum() > 4
-    assert set(facts["aggregate"]) == {"mean(usage.quantity, days=30)", "median(usage.quantity, days=180, until=30)"}
+    assert set(facts["aggregate"]) == {
+        "mean(usage.quantity, days=30)",
+        "median(usage.quantity, days=180, until=30)",
+        "median(usage.days_covered, days=400)",
+    }
 
 
 def test_the_same_facts_are_listed_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

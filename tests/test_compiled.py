@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
 import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
@@ -20,8 +23,8 @@ from hypothesis import strategies as st
 from earlywarn import compiled
 from earlywarn.cli.warmup import kernel_modules
 from earlywarn.dates import NAT, US_PER_DAY
-from earlywarn.features import plain
-from earlywarn.features.engine import OwnFacts, Windows, reduced
+from earlywarn.features import kernels, plain
+from earlywarn.features.engine import Windows, over_own_facts, reduced
 from earlywarn.features.evaluate import Codes
 from earlywarn.features.expression import Aggregate, parse
 from earlywarn.features.reader import Reader
@@ -29,9 +32,10 @@ from earlywarn.features.windows import Timeline
 from earlywarn.tables.checks import Text
 from earlywarn.tables.facts import Facts
 from strategies import NEVER
+from tiers import law
 
 LEAP = (pd.Timestamp("2024-02-27") - pd.Timestamp("1970-01-01")).days
-ARGUMENTS = ("visits.pages", "visits.pages * 2 - visits.cost", "visits.cost", "visits.rated")
+ARGUMENTS = ("visits.pages", "visits.pages * 2 - visits.cost", "visits.cost", "visits.rated", "visits.pages > 2")
 CONDITIONS = (
     "",
     "where=kind == 'app'",
@@ -42,7 +46,7 @@ CONDITIONS = (
 )
 FUNCTIONS = (
     "sum({})", "mean({})", "std({})", "min({})", "max({})", "median({})", "quantile({}, q=.2)", "mad({})", "first({})",
-    "last({})", "ewma({}, alpha=.4)", "slope({})", "drift({}, scale=3)", "distinct({})", "count({})",
+    "last({})", "ewma({}, alpha=.4)", "slope({})", "drift({}, scale=3)", "distinct({})", "streak({})", "count({})",
 )  # fmt: skip
 FIXED = (
     "count(visits{})", "days_since(visits{})", "ahead(count(visits{}), days=9)", "last(visits.kind{})",
@@ -52,7 +56,7 @@ FIXED = (
     "days_until(visits.opened{})", "share(visits.kind == invoice.kind{})",
 )  # fmt: skip
 #: Aggregates that pick or count, and add nothing up.
-EXACT = ("count", "distinct", "share", "days_since", "days_until", "first", "last", "min", "max")
+EXACT = ("count", "distinct", "streak", "share", "days_since", "days_until", "first", "last", "min", "max")
 HUGE = st.sampled_from([0.0, 1.0, -1.0, 0.1, 1e12, -1e12, 1e12 + 0.25, 1e-9, math.nan])
 
 
@@ -122,10 +126,9 @@ def both(facts: Facts, owner: np.ndarray, as_of: np.ndarray, asked: list[Aggrega
     """Each aggregate by the compiled and by the plain engine."""
     timeline = Timeline(facts)
     reader = Reader(timeline.facts, 2, field(len(as_of)))
-    engine = OwnFacts(timeline, reader, owner, as_of)
     return [
         (
-            engine.aggregates(one.selection, [one])[one],
+            over_own_facts(timeline, reader, {one.selection: [one]}, owner, as_of)[one],
             plain.over_own_facts(timeline, reader, one.selection, [one], owner, as_of)[one],
         )
         for one in asked
@@ -162,22 +165,22 @@ def engines_agree(example: tuple[Facts, np.ndarray, np.ndarray], asked: list[Agg
 
 
 @given(example=tables(), asked=st.lists(aggregates(), min_size=1, max_size=6))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_the_compiled_engine_equals_the_plain_one(example: Any, asked: list[Aggregate]) -> None:
     engines_agree(example, asked)
 
 
-@given(example=tables(), where=st.sampled_from(CONDITIONS))
-@settings(max_examples=40, deadline=None)
+@law(example=tables(), where=st.sampled_from(CONDITIONS), few=15, many=40)
 def test_several_aggregates_of_one_selection_at_once_give_what_each_gives_alone(example: Any, where: str) -> None:
     facts, owner, as_of = example
     texts = [function.format("visits.pages") for function in FUNCTIONS] + ["count(visits)", "max(visits.opened)"]
     asked = [parse(text[:-1] + (f", {where})" if where else ")")).aggregates[0] for text in texts]
     timeline = Timeline(facts)
-    engine = OwnFacts(timeline, Reader(timeline.facts, 2, field(len(as_of))), owner, as_of)
-    together = engine.aggregates(asked[0].selection, asked)
+    reader = Reader(timeline.facts, 2, field(len(as_of)))
+    together = over_own_facts(timeline, reader, {asked[0].selection: asked}, owner, as_of)
     for one in asked:
-        np.testing.assert_array_equal(together[one], engine.aggregates(one.selection, [one])[one], err_msg=str(one))
+        alone = over_own_facts(timeline, reader, {one.selection: [one]}, owner, as_of)
+        np.testing.assert_array_equal(together[one], alone[one], err_msg=str(one))
 
 
 @pytest.mark.slow
@@ -247,6 +250,59 @@ def test_spread_and_slope_around_a_large_level(offset: float, values: list[int])
     assert exact("slope(visits.pages)", windows)[0] == pytest.approx(wanted, rel=1e-9, abs=1e-12)
 
 
+# -- order statistics and places -------------------------------------------------------------------------------
+
+SHAPES = (
+    st.floats(-1e3, 1e3), st.integers(-3, 3).map(float), st.sampled_from([0.0, 1.0, 1e250, -1e250]),
+    st.floats(allow_nan=False, allow_infinity=False), st.sampled_from([1.0, 1.0 + 2**-52, 1.0 + 2**-51, 5e-324]),
+)  # fmt: skip
+
+
+@given(
+    values=st.one_of(*(st.lists(shape, min_size=1, max_size=150) for shape in SHAPES)),
+    edges=st.lists(st.tuples(st.integers(0, 150), st.integers(0, 150)), min_size=1, max_size=12),
+    move_on=st.booleans(),
+    q=st.one_of(st.floats(0, 1), st.sampled_from([0.0, 0.5, 0.9, 1.0])),
+)
+@settings(max_examples=300, deadline=None)
+def test_quantiles_are_those_of_the_sorted_values(
+    values: list[float], edges: list[tuple[int, int]], move_on: bool, q: float
+) -> None:
+    """Whether windows overlap and move on, as those of one customer do, or lie anyhow."""
+    low, high = ([min(edge, len(values)) for edge in column] for column in zip(*edges, strict=True))
+    if move_on:
+        low, high = sorted(low), sorted(high)
+    windows = windows_of(values, low, [max(pair) for pair in zip(low, high, strict=True)])
+    found, different = exact(f"quantile(visits.pages, q={q!r})", windows), exact("distinct(visits.pages)", windows)
+    for i, (a, b) in enumerate(zip(windows.low.tolist(), windows.high.tolist(), strict=True)):
+        assert different[i] == len(set(values[a:b]))
+        if a == b:
+            assert math.isnan(found[i])
+            continue
+        place, in_order = q * (b - a - 1), sorted(values[a:b])
+        below, above = in_order[math.floor(place)], in_order[math.ceil(place)]
+        wanted = below if place == math.floor(place) else below + (above - below) * (place - math.floor(place))
+        assert found[i] == wanted or (math.isnan(found[i]) and math.isnan(wanted))
+
+
+@given(values=st.lists(st.one_of(st.floats(-1e3, 1e3), st.integers(-3, 3).map(float)), min_size=1, max_size=150))
+@settings(max_examples=100, deadline=None)
+def test_the_median_distance_is_that_of_numpy(values: list[float]) -> None:
+    found = exact("mad(visits.pages)", windows_of(values, [0], [len(values)]))[0]
+    assert found == pytest.approx(np.median(np.abs(np.array(values) - np.median(values))), rel=1e-12)
+
+
+@given(
+    moments=st.lists(st.one_of(st.integers(-50, 50), st.integers(-(2**62), 2**62)), max_size=60).map(sorted),
+    edge=st.one_of(st.integers(-60, 60), st.integers(-(2**63) + 1, 2**63 - 1)),
+)
+@settings(max_examples=300, deadline=None)
+def test_places_are_found_as_numpy_finds_them(moments: list[int], edge: int) -> None:
+    happened = np.array([0, *moments, 0], dtype=np.int64)  # a neighbour's on either side
+    place = kernels._first_from(happened, 1, len(happened) - 1, edge)
+    assert place == 1 + np.searchsorted(np.array(moments, dtype=np.int64), edge, "left")
+
+
 # -- threads, processes, caches --------------------------------------------------------------------------------
 
 
@@ -270,8 +326,8 @@ ALL = [parse(function.format("visits.pages").replace(")", ", days=30)")).aggrega
 def computed(example: tuple[Facts, np.ndarray, np.ndarray]) -> list[list[float]]:
     facts, owner, as_of = example
     timeline = Timeline(facts)
-    engine = OwnFacts(timeline, Reader(timeline.facts, 2, field(len(as_of))), owner, as_of)
-    return [engine.aggregates(one.selection, [one])[one].tolist() for one in ALL]
+    reader = Reader(timeline.facts, 2, field(len(as_of)))
+    return [over_own_facts(timeline, reader, {one.selection: [one]}, owner, as_of)[one].tolist() for one in ALL]
 
 
 def test_eight_threads_at_once_give_what_one_gives(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -302,10 +358,10 @@ def test_a_forked_child_computes_on_one_thread() -> None:
         "import os, sys, warnings; warnings.simplefilter('ignore')\n"
         "sys.path[:0] = %r\n"
         "import test_compiled as here; from earlywarn import compiled\n"
-        "wanted = repr(here.computed(here.a_year_of_visits()))\n"
+        "wanted = repr(here.computed(here.a_year_of_visits(20)))\n"
         "child = os.fork()\n"
         "if child == 0:\n"
-        "    same = repr(here.computed(here.a_year_of_visits())) == wanted\n"
+        "    same = repr(here.computed(here.a_year_of_visits(20))) == wanted\n"
         "    os._exit(0 if same and compiled.threads() == 1 else 1)\n"
         "sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n"
     )
@@ -328,6 +384,75 @@ def test_without_a_writable_cache_folder_it_runs_uncached_with_one_notice(tmp_pa
     )  # fmt: skip
     assert done.stdout.strip() == "True"
     assert done.stderr.count("cannot be written") == 1
+
+
+@pytest.fixture
+def warmed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Path, Any]]:
+    """A cache folder with one loop compiled into it, then made read-only; and the loop, read anew at each call."""
+    source, folder = tmp_path / "toy_kernels.py", tmp_path / "cache"
+    source.write_text(
+        "from earlywarn.compiled import compiled\n"
+        "@compiled('void(int64, int64, float64[::1])')\n"
+        "def thrice(start, stop, values):\n"
+        "    for i in range(start, stop):\n"
+        "        values[i] *= 3.0\n"
+    )
+    monkeypatch.setenv("EARLYWARN_CACHE", str(folder))
+
+    def loop() -> Any:
+        compiled.cache_folder.cache_clear()
+        spec = importlib.util.spec_from_file_location("toy_kernels", source)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module.thrice
+
+    assert loop().stats.cache_misses
+    for path in (*folder.rglob("*"), folder):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    plainly = tempfile.TemporaryFile
+
+    def refused(*given: Any, dir: Any = None, **named: Any) -> Any:
+        """The same for root, who could write there."""
+        if dir is not None and folder in (Path(dir), *Path(dir).parents):
+            raise PermissionError(13, "read-only", str(dir))
+        return plainly(*given, dir=dir, **named)
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refused)
+    yield folder, loop
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o755)
+    monkeypatch.undo()
+    compiled.cache_folder.cache_clear()
+
+
+def test_a_warmed_folder_that_cannot_be_written_is_read(warmed: tuple[Path, Any], caplog: Any) -> None:
+    folder, loop = warmed
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    kernel, values = loop(), np.ones(4)
+    kernel(1, 3, values)
+    assert values.tolist() == [1.0, 3.0, 3.0, 1.0]
+    assert (sum(kernel.stats.cache_hits.values()), sum(kernel.stats.cache_misses.values())) == (1, 0)
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+    assert not caplog.records
+    own = compiled.cache_folder()
+    compiled._removed(own, os.getpid() + 1)  # a forked child that ends
+    assert own.is_dir()
+    compiled._removed(own, os.getpid())
+    assert not own.exists()
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+
+
+def test_a_folder_that_cannot_be_written_and_lacks_loops_is_told_of_once(warmed: tuple[Path, Any], caplog: Any) -> None:
+    folder, loop = warmed
+    for path in folder.rglob("*.nbc"):
+        path.unlink()
+    for _ in range(2):
+        kernel = loop()
+        assert sum(kernel.stats.cache_misses.values()) == 1
+    told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len(told) == 1
+    assert "lacks loops of this version" in told[0]
+    assert not [*folder.rglob("*.nbc")]
 
 
 @pytest.mark.slow

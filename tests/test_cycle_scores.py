@@ -12,7 +12,11 @@ from bills import ledger
 from cycles import CYCLES, DAY, bill, month
 from debtors import LATE, features_of
 from earlywarn.actions.gates import obligation_status
+from earlywarn.errors import FeatureError
+from earlywarn.features.context import Context
 from earlywarn.outcomes import STAGES
+from parts import only
+from strategies import Raw
 
 
 def test_a_running_period_is_scored_and_never_asked_to_pay():
@@ -51,11 +55,18 @@ def test_a_hold_on_one_account_stops_its_running_period_only():
     assert (stopped == "scored", running) == (False, "scored")
 
 
+UNTIL, AS_OF = "2025-03-01", "2025-02-20"
+
+
 @pytest.fixture(scope="module")
-def fitted() -> tuple[ew.Scorer, ew.Ledger]:
-    tables = ew.datasets.make_biller(customers=60, months=8, seed=1)
-    books = ew.Ledger.from_tables(**tables, until="2025-03-01")
-    features = ew.FeatureSet.default().select("late_share_365d", "usage_spike_30d")
+def tables() -> dict[str, pd.DataFrame]:
+    return ew.datasets.make_biller(customers=60, months=8, seed=1)
+
+
+@pytest.fixture(scope="module")
+def fitted(tables: dict[str, pd.DataFrame]) -> tuple[ew.Scorer, ew.Ledger]:
+    books = ew.Ledger.from_tables(**tables, until=UNTIL)
+    features = ew.FeatureSet.default().select("late_share_365d", "usage_spike_30d", "segment_late_share_365d")
     obs = CYCLES.observations(books)
     X, y = features.compute(books, obs), CYCLES.label(books, obs)
     model = ew.RiskModel(features).fit(X, y, as_of=obs["as_of"])
@@ -64,7 +75,7 @@ def fitted() -> tuple[ew.Scorer, ew.Ledger]:
 
 def test_the_scores_show_running_periods_with_their_interval_and_account(fitted: tuple[ew.Scorer, ew.Ledger]):
     scorer, books = fitted
-    scores = scorer.score(books, "2025-02-20")
+    scores = scorer.score(books, AS_OF)
     assert scores["obligation_id"].is_unique
     running = scores[scores["stage"] == "cycle"]
     assert len(running) > 10
@@ -85,4 +96,68 @@ def test_a_bundle_keeps_which_stages_are_observed(fitted: tuple[ew.Scorer, ew.Le
     assert json.loads((tmp_path / "bundle" / "outcome.json").read_text())["stages"] == list(STAGES)
     loaded = ew.Scorer.load(tmp_path / "bundle")
     assert (loaded.outcome.stages, loaded.outcome.cycle_shares) == (STAGES, (0.5, 0.75, 0.9))
-    pd.testing.assert_frame_equal(loaded.score(books, "2025-02-20"), scorer.score(books, "2025-02-20"))
+    pd.testing.assert_frame_equal(loaded.score(books, AS_OF), scorer.score(books, AS_OF))
+
+
+# -- the same numbers from parts of the book -------------------------------------------------------------------
+
+
+def test_a_customer_alone_with_the_context_is_scored_as_in_the_batch(fitted, tables, tmp_path):
+    scorer, books = fitted
+    context = Context.load(scorer.context(books).save(tmp_path / "context"))
+    whole = scorer.score(books, AS_OF)
+    pd.testing.assert_frame_equal(scorer.score(books, AS_OF, context=context), whole)
+    running = whole.loc[whole["stage"] == "cycle", "customer_id"].unique()
+    for who in running[:3]:
+        alone = ew.Ledger.from_tables(**only(Raw(tables), [who]).tables, until=UNTIL)
+        expected = whole[whole["customer_id"] == who].reset_index(drop=True)
+        scores = scorer.score(alone, AS_OF, context=context)
+        pd.testing.assert_frame_equal(scores, expected)
+        by_itself = scorer.score(alone, AS_OF)
+        assert (by_itself["amount_low"] != expected["amount_low"]).any()  # without the others the interval is another
+        known = scores[scores["status"] == "scored"]
+        pd.testing.assert_frame_equal(
+            scorer.reasons(alone, known, context=context),
+            scorer.reasons(books, expected.loc[known.index].assign(), context=context),
+        )
+
+
+def test_the_buckets_of_a_store_are_scored_as_the_book_is(fitted, tables, tmp_path):
+    scorer, books = fitted
+    store = ew.LedgerStore.write(tmp_path / "store", **tables, until=UNTIL, buckets=3)
+    told: list[float] = []
+    context = scorer.context(store, progress=told.append)
+    assert (told == sorted(told), told[-1], len(told)) == (True, 1.0, 9)
+    told.clear()
+    assert context == scorer.context(books, progress=told.append)
+    assert told == [1.0]
+    parts = [scorer.score(bucket, AS_OF, context=context) for bucket in store.buckets()]
+    order = ["customer_id", "obligation_id"]
+    together = pd.concat(parts).sort_values(order, ignore_index=True)
+    pd.testing.assert_frame_equal(together, scorer.score(books, AS_OF).sort_values(order, ignore_index=True))
+
+
+def test_a_context_as_of_a_moment_holds_no_later_bill(fitted):
+    scorer, books = fitted
+    then = scorer.context(books.known_before(pd.Timestamp(AS_OF)), AS_OF)
+    now = scorer.context(books, AS_OF)
+    assert now == then
+    assert now != scorer.context(books)
+    pd.testing.assert_frame_equal(scorer.score(books, AS_OF, context=now), scorer.score(books, AS_OF))
+
+
+def test_a_context_without_running_periods_is_refused_where_they_are_scored(fitted):
+    scorer, books = fitted
+    without = Context.of(books, scorer.features)
+    with pytest.raises(FeatureError, match=r"F224[^$]*cycles=True"):
+        scorer.score(books, AS_OF, context=without)
+    with pytest.raises(FeatureError, match="F228"):
+        Context.of(iter([books]), scorer.features, cycles=True)
+
+
+def test_a_context_that_ended_long_ago_is_told_of(fitted):
+    scorer, books = fitted
+    for as_of, told in (("2025-01-05", False), ("2025-01-07", True)):
+        context = scorer.context(books, "2024-11-22")
+        notices = scorer.score(books, as_of, context=context).attrs["notices"]
+        assert sum("the context ends on 2024-11-22" in note for note in notices) == told

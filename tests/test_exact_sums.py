@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from earlywarn.features.exact import CHUNK, Sums, joined, spread
@@ -32,6 +32,10 @@ def summed(values: list[float], signs: list[float] | None = None) -> Sums:
 
 
 @given(values=LISTS)
+@example(values=[1e16, 1.0, 2.0**-60])  # halfway between two floats, but for the last one
+@example(values=[-1e16, -1.0, -(2.0**-60)])
+@example(values=[1e16, 1.0, -(2.0**-60)])
+@example(values=[1e16, 1.0])
 def test_a_sum_is_what_math_fsum_says_and_the_rest_is_not_lost_either(values: list[float]) -> None:
     high, low = (part.item() for part in summed(values).read("sum"))
     exact = sum(map(Fraction, values), Fraction())

@@ -367,7 +367,7 @@ def test_the_picture_shows_each_window_and_marks_what_was_used(spike: FeatureExp
         assert lane.level == part.value
         assert lane.kinds.count("used") == (part.facts["fate"] == "used").sum()
     assert spike.sentence in ax.get_title(loc="left").replace("\n", " ")
-    assert "1.157" in ax.get_title(loc="left")
+    assert "1.165" in ax.get_title(loc="left")
     pyplot.close(figure_)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bills import invoice, ledger, payment
@@ -20,6 +20,7 @@ from earlywarn.tables.postings import INVOICE, RECEIPT, RETURN, Event, Events
 from earlywarn.tables.settlement import by_books, by_loops, in_order
 from earlywarn.tables.upto import UpTo
 from test_settlement import DAYS, books_of, day, histories
+from tiers import law
 
 CENTS = st.sampled_from([1000, 2500, 5000, 5000, 7500, 10000])
 IDS = st.sampled_from([None, "I0", "I1", "I2", "I3", "none"])
@@ -93,15 +94,13 @@ def assert_the_same(one: Any, other: Any) -> None:
     assert one[2] == other[2]
 
 
-@settings(max_examples=150)
-@given(history=plain_histories())
+@law(history=plain_histories(), few=40, many=150)
 def test_the_loops_write_what_the_books_write_for_plain_debtors(history: Any):
     one, other, _ = both_ways(books_of_plain(history))
     assert_the_same(one, other)
 
 
-@settings(max_examples=60)
-@given(history=histories())
+@law(history=histories(), few=20, many=60)
 def test_the_loops_leave_every_other_debtor_to_the_books(history: Any):
     one, other, _ = both_ways(books_of(history))
     assert_the_same(one, other)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from debtors import AS_OF, FUNDS, LATE, USAGE, day, features_of, hold, ledger_of, plan_of, scores_of
@@ -12,6 +11,7 @@ from earlywarn.actions.gates import obligation_status
 from earlywarn.actions.policy import Policy
 from earlywarn.outcomes import Outcome
 from earlywarn.tables.schema import TABLES
+from tiers import law
 
 pytestmark = pytest.mark.scoring
 DEFAULT = Policy.default()
@@ -45,8 +45,7 @@ def test_a_hold_stops_with_its_code_and_route_and_its_end_lets_go(kind, code, ro
     assert plan.loc[["was", "other"], "action"].tolist() == ["pre_due_reminder"] * 2
 
 
-@settings(max_examples=40)
-@given(
+@law(
     st.lists(
         st.tuples(
             st.sampled_from(TABLES["holds"].columns["kind"].words),
@@ -60,6 +59,8 @@ def test_a_hold_stops_with_its_code_and_route_and_its_end_lets_go(kind, code, ro
         unique_by=lambda row: row[:2],
     ),
     st.sampled_from([{}, LATE, USAGE, FUNDS, {**LATE, **FUNDS}]),
+    few=20,
+    many=40,
 )
 def test_nobody_under_a_hold_that_stops_gets_an_action(rows, said):
     """The oracle reads the rows themselves: known before the moment, and its end not known before it."""
@@ -87,8 +88,7 @@ def test_nobody_under_a_hold_that_stops_gets_an_action(rows, said):
     assert plan.loc["b", "action"] == "pre_due_reminder"
 
 
-@given(st.sets(st.sampled_from(ORDER), min_size=1))
-@settings(max_examples=25)
+@law(st.sets(st.sampled_from(ORDER), min_size=1), few=10, many=25)
 def test_the_first_gate_wins(kinds):
     plan = plan_of(ledger_of({"a": [5]}, holds=[hold("a", kind) for kind in sorted(kinds)]))
     first = next(kind for kind in ORDER if kind in kinds)

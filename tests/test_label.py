@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bills import invoice, ledger, payment
 from earlywarn.outcomes import Outcome
 from test_settlement import books_of, histories
+from tiers import law
 
 A = invoice("A", "2026-03-01", "2026-03-16", 100)  # due on a Monday
 FAR = "2026-12-31"
@@ -306,8 +306,7 @@ def test_a_plan_known_after_its_invoice_gives_the_invoice_no_other_id():
 # -- laws -------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=40)
-@given(history=histories(), grace=st.integers(0, 10))
+@law(history=histories(), grace=st.integers(0, 10), few=15, many=40)
 def test_every_row_has_a_label_or_a_reason_and_the_columns_that_are_promised(history: Any, grace: int):
     books = books_of(history)
     outcome = Outcome(grace, (10, 3, 0))
@@ -320,8 +319,7 @@ def test_every_row_has_a_label_or_a_reason_and_the_columns_that_are_promised(his
     assert found["late"].dropna().isin([0, 1]).all()
 
 
-@settings(max_examples=40)
-@given(history=histories())
+@law(history=histories(), few=15, many=40)
 def test_money_received_in_time_settles_the_label_of_a_bill_paid_by_transfer(history: Any):
     """On time when the books, kept only up to the close on value dates, leave at most the tolerance open."""
     bills = [row | {"withdrawn_on": None, "amount": abs(row["amount"])} for row in history["invoices"]]
@@ -345,8 +343,7 @@ def test_money_received_in_time_settles_the_label_of_a_bill_paid_by_transfer(his
         assert row["late"] == int(left > max(1, 0.01 * row["amount"]))
 
 
-@settings(max_examples=25)
-@given(history=histories(), data=st.data())
+@law(history=histories(), data=st.data(), few=10, many=25)
 def test_a_mature_label_of_bills_whose_facts_are_known_on_their_day_never_changes(history: Any, data: st.DataObject):
     for rows in history.values():
         for row in rows:

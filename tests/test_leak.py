@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
 
 from earlywarn.datasets import make_biller
 from earlywarn.features import leak
@@ -18,6 +17,7 @@ from earlywarn.outcomes import STAGES, Outcome
 from earlywarn.tables.ledger import Ledger
 from laws_in_time import features_for
 from strategies import Raw, ledgers
+from tiers import law
 
 FEATURES = [
     Feature("paid", "sum(payments.amount)"),
@@ -60,8 +60,7 @@ def test_it_is_silent_on_observations_that_were_made_in_time(ledger: Ledger) -> 
     assert audit_leakage(FEATURES, ledger, obs, moments=100).empty
 
 
-@given(raw=ledgers())
-@settings(max_examples=6)
+@law(raw=ledgers(), few=3, many=8)
 def test_it_is_silent_on_random_billers(raw: Raw) -> None:
     ledger = raw.ledger()
     obs = Outcome(lead_days=(9, 2)).observations(ledger)
@@ -129,7 +128,7 @@ def test_it_is_silent_on_running_periods_seen_in_time(
     biller: Ledger, running: pd.DataFrame, stages: tuple[str, ...]
 ) -> None:
     obs = running[running["stage"].isin(stages)]
-    found = audit_leakage([], biller, obs, moments=8)
+    found = audit_leakage([], biller, obs, moments=5)
     assert found.empty, found.to_string()
 
 
@@ -164,7 +163,7 @@ def test_it_reports_periods_that_were_kept_for_what_became_of_them(
 ) -> None:
     obs = running[running["stage"].isin(stages)]
     late = CYCLES.label(biller, obs).to_numpy(dtype=np.float64, na_value=np.nan)
-    found = audit_leakage([], biller, obs[late == 0], moments=50)
+    found = audit_leakage([], biller, obs[late == 0], moments=12)
     assert any(found["full"].str.contains("kept was late"))
     by_place = obs[np.random.default_rng(0).random(len(obs)) < 0.5]
-    assert audit_leakage([], biller, by_place, moments=12).empty
+    assert audit_leakage([], biller, by_place, moments=6).empty

@@ -6,13 +6,13 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bills import invoice, ledger, payment
 from earlywarn.errors import DataError
 from earlywarn.outcomes import OBSERVATION_COLUMNS, Outcome
 from test_settlement import books_of, histories
+from tiers import law
 
 A = invoice("A", "2026-03-01", "2026-03-16", 100)
 B = invoice("B", "2026-04-01", "2026-04-16", 60)
@@ -116,8 +116,7 @@ def test_standing_lists_what_is_overdue_and_what_falls_due_within_the_horizon_at
     assert Outcome().standing(ledger([A, B], until=FAR), "2026-04-02", 13)["invoice_id"].tolist() == ["A"]
 
 
-@settings(max_examples=40)
-@given(history=histories(), lead=st.integers(0, 12))
+@law(history=histories(), lead=st.integers(0, 12), few=15, many=40)
 def test_an_observation_is_what_stands_open_at_that_moment_at_that_lead(history: Any, lead: int):
     books = books_of(history)
     outcome = Outcome(3, lead)
@@ -128,8 +127,7 @@ def test_an_observation_is_what_stands_open_at_that_moment_at_that_lead(history:
         pd.testing.assert_frame_equal(there, obs[obs["as_of"] == as_of].reset_index(drop=True))
 
 
-@settings(max_examples=40)
-@given(history=histories(), data=st.data())
+@law(history=histories(), data=st.data(), few=12, many=40)
 def test_observations_before_a_moment_need_nothing_known_from_then_on(history: Any, data: st.DataObject):
     books = books_of(history)
     outcome = Outcome(3, (9, 4, 0))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import earlywarn as ew
@@ -26,6 +25,7 @@ from debtors import (
 from earlywarn.actions.plan import PLAN_COLUMNS
 from earlywarn.actions.policy import Policy
 from earlywarn.errors import PolicyError
+from tiers import law
 
 pytestmark = pytest.mark.scoring
 DEFAULT = Policy.default()
@@ -64,8 +64,7 @@ def decided(case, **changes):
     return plan_of(**{key: {**case, **changes}[key] for key in ("ledger", "said", "p_late", "capacity")})
 
 
-@settings(max_examples=40)
-@given(portfolios())
+@law(portfolios(), few=10, many=40)
 def test_every_debtor_has_one_row_with_an_action_or_an_exclusion(case):
     plan = decided(case)
     assert list(plan.columns) == list(PLAN_COLUMNS)
@@ -80,8 +79,7 @@ def test_every_debtor_has_one_row_with_an_action_or_an_exclusion(case):
     assert (plan.loc[acts, "valid_until"] > plan.loc[acts, "valid_from"]).all()
 
 
-@settings(max_examples=40)
-@given(portfolios())
+@law(portfolios(), few=12, many=40)
 def test_laws_of_the_domain_hold_in_every_plan(case):
     plan = decided(case)
     acts = plan["action"] != "nothing"
@@ -103,8 +101,7 @@ def test_laws_of_the_domain_hold_in_every_plan(case):
         assert len(taken) <= max(count, sum(name in case["protected"] for name in taken))
 
 
-@settings(max_examples=30)
-@given(portfolios())
+@law(portfolios(), few=10, many=30)
 def test_capacity_makes_nothing_sterner_and_cuts_no_protected_debtor(case):
     free, cut = decided(case, capacity=None), decided(case)
     for name in free.index:
@@ -115,8 +112,7 @@ def test_capacity_makes_nothing_sterner_and_cuts_no_protected_debtor(case):
             assert cut.loc[name, "exclusion"] == "capacity"
 
 
-@settings(max_examples=30)
-@given(portfolios(), st.randoms(use_true_random=False))
+@law(portfolios(), st.randoms(use_true_random=False), few=6, many=30)
 def test_the_order_of_the_rows_changes_nothing(case, random):
     scores = scores_of(case["ledger"], case["p_late"])
     X = features_of(scores, case["said"])
@@ -129,15 +125,15 @@ def test_the_order_of_the_rows_changes_nothing(case, random):
     pd.testing.assert_frame_equal(DEFAULT.decide(*mixed), expected)
 
 
-@settings(max_examples=20)
-@given(st.floats(0, 1))
+@law(st.floats(0, 1), few=6, many=20)
 def test_a_loyal_customer_without_a_signal_gets_nothing_whatever_the_model_says(p_late):
     row = plan_of(ledger_of({"a": [5]}, amount=5000.0), p_late=p_late).loc["a"]
     assert (row["action"], row["exclusion"], row["if_late"]) == ("nothing", "no_signal", "soft")
 
 
-@settings(max_examples=20)
-@given(st.floats(0, 1), st.floats(0, 1), st.sampled_from([LATE, LATE_FOR_MEANS, {**LATE, **USAGE}, TIMING]))
+@law(
+    st.floats(0, 1), st.floats(0, 1), st.sampled_from([LATE, LATE_FOR_MEANS, {**LATE, **USAGE}, TIMING]), few=6, many=20
+)
 def test_no_risk_reaches_an_action_outside_the_cell(low, high, said):
     allowed = {"pre_due_reminder", "nothing"}
     for p in (low, high):

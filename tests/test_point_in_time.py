@@ -16,6 +16,7 @@ from laws_in_time import (
     returns_are_dated_by_the_bank,
 )
 from strategies import Raw, known_at, ledgers, ledgers_and_moments, moments, random_tables
+from tiers import law
 
 #: Seeds that found a leak once, kept as examples: (seed, customers, invoices, share of stated tables).
 FOUND_ONCE = [
@@ -30,7 +31,7 @@ FOUND_ONCE = [
 
 
 @given(example=ledgers_and_moments(), how=st.sampled_from(["cut", "known_before", "changed"]), seed=st.integers(0, 99))
-@settings(max_examples=25)
+@settings(max_examples=9)
 def test_what_was_not_known_before_a_moment_changes_nothing_as_of_then(
     example: tuple[Raw, int], how: str, seed: int
 ) -> None:
@@ -55,14 +56,12 @@ def test_leaks_that_were_found_once_stay_mended(seed: int, customers: int, invoi
         later_facts_change_nothing(raw, as_of, how=("cut",))
 
 
-@given(example=ledgers_and_moments())
-@settings(max_examples=20)
+@law(example=ledgers_and_moments(), few=6, many=20)
 def test_known_before_hands_out_the_tables_as_a_reader_had_them_then(example: tuple[Raw, int]) -> None:
     known_before_keeps_what_was_known(*example)
 
 
-@given(raw=ledgers())
-@settings(max_examples=25)
+@law(raw=ledgers(), few=10, many=25)
 def test_every_row_is_known_when_the_design_says(raw: Raw) -> None:
     ledger = raw.ledger()
     faults = ledger.faults
@@ -75,8 +74,7 @@ def test_every_row_is_known_when_the_design_says(raw: Raw) -> None:
         assert found == {row: int(wanted[row]) for row in rows}, name
 
 
-@given(raw=ledgers())
-@settings(max_examples=20)
+@law(raw=ledgers(), few=8, many=20)
 def test_returns_are_facts_of_the_day_on_which_they_came_back(raw: Raw) -> None:
     returns_are_dated_by_the_bank(raw)
 

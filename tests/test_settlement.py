@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bills import invoice, ledger, payment, placed, still_open
 from earlywarn.tables.postings import CREDIT, UNALLOCATED, WITHDRAWAL
+from tiers import law
 
 A = invoice("A", "2026-01-01", "2026-01-15", 100)
 B = invoice("B", "2026-02-01", "2026-02-15", 60)
@@ -458,8 +458,7 @@ def received_less_gone(books: Any, before: int) -> dict[int, int]:
     return {source: amount for source, amount in net.items() if amount}
 
 
-@settings(max_examples=60)
-@given(history=histories())
+@law(history=histories(), few=20, many=60)
 def test_each_debt_is_its_open_amount_and_its_entries_at_every_moment(history: Any):
     books = books_of(history)
     entries, states = books.settlement.entries, books.settlement.states
@@ -491,8 +490,7 @@ def usable_returns_only(history: Any) -> Any:
     return history | {"payments": payments, "allocations": []}
 
 
-@settings(max_examples=60)
-@given(history=histories().map(usable_returns_only))
+@law(history=histories().map(usable_returns_only), few=20, many=60)
 def test_the_entries_of_a_source_are_what_came_in_less_what_went_back_at_every_moment(history: Any):
     books = books_of(history)
     entries = books.settlement.entries
@@ -504,8 +502,7 @@ def test_the_entries_of_a_source_are_what_came_in_less_what_went_back_at_every_m
         assert {source: amount for source, amount in net.items() if amount} == received_less_gone(books, before)
 
 
-@settings(max_examples=40)
-@given(history=histories().map(usable_returns_only))
+@law(history=histories().map(usable_returns_only), few=15, many=40)
 def test_what_a_customer_owes_is_what_was_billed_less_what_came_in(history: Any):
     books = books_of(history)
     entries, states = books.settlement.entries, books.settlement.states
@@ -523,8 +520,7 @@ def test_what_a_customer_owes_is_what_was_billed_less_what_came_in(history: Any)
         assert states.open[final].sum() - credit == billed - came_in
 
 
-@settings(max_examples=40)
-@given(history=histories())
+@law(history=histories(), few=15, many=40)
 def test_entries_and_states_known_before_a_moment_are_those_of_the_cut_ledger(history: Any):
     books = books_of(history)
     entries, states = books.settlement.entries, books.settlement.states
@@ -539,8 +535,7 @@ def test_entries_and_states_known_before_a_moment_are_those_of_the_cut_ledger(hi
         assert sorted(cut.states.open[past].tolist()) == sorted(states.open[known].tolist())
 
 
-@settings(max_examples=25)
-@given(history=histories(), data=st.data())
+@law(history=histories(), data=st.data(), few=10, many=25)
 def test_the_order_of_rows_in_the_tables_does_not_matter(history: Any, data: st.DataObject):
     invoices = data.draw(st.permutations(history["invoices"]))
     payments = data.draw(st.permutations(history["payments"]))
@@ -611,8 +606,7 @@ def plain_histories(draw: st.DrawFn) -> tuple[list[dict[str, Any]], list[dict[st
     return invoices, payments
 
 
-@settings(max_examples=120)
-@given(history=plain_histories())
+@law(history=plain_histories(), few=40, many=120)
 def test_settlement_pays_as_the_rules_say_entry_by_entry(history: Any):
     invoices, payments = history
     books = books_of({"invoices": invoices, "payments": payments})

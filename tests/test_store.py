@@ -60,12 +60,12 @@ def assert_store_is_ledger(raw: Raw, buckets: int) -> None:
         assert_same_facts(write(f"{folder}/store", raw, buckets=buckets), raw.ledger())
 
 
-@pytest.mark.parametrize(("seed", "buckets"), [(1, 1), (2, 3), (12, 2)])
+@pytest.mark.parametrize(("seed", "buckets"), [(1, 1), (2, 3), pytest.param(12, 2, marks=pytest.mark.slow)])
 def test_facts_streams_and_faults_are_those_of_one_ledger(seed: int, buckets: int) -> None:
     assert_store_is_ledger(random_tables(seed, customers=4), buckets)
 
 
-@pytest.mark.parametrize("seed", [0, 3, 9])
+@pytest.mark.parametrize("seed", [*(pytest.param(seed, marks=pytest.mark.slow) for seed in (0, 3)), 9])
 def test_rows_of_debtors_who_get_in_each_others_way_are_judged_as_in_one_ledger(seed: int) -> None:
     raw = tangled(random_tables(seed, customers=5), seed)
     assert len(raw.ledger().faults) > 10
@@ -181,6 +181,26 @@ def test_the_number_of_buckets_follows_the_rows(tmp_path: Path, monkeypatch: pyt
     assert len(small(tmp_path, buckets=None)) == 4  # of 7 rows
     with pytest.raises(DataError, match="D175"):
         small(tmp_path, buckets=0)
+
+
+def test_a_debtor_is_asked_for_in_any_way_that_a_table_may_write_the_id(tmp_path: Path) -> None:
+    invoices = INVOICES.assign(customer_id=range(7, 7 + len(INVOICES)))
+    store = LedgerStore.write(tmp_path, invoices=invoices, payments=PAYMENTS[:0], buckets=5)
+    expected = store.bucket_of(["7", "8"]).tolist()
+    assert len(set(store.bucket_of(map(str, range(7, 27))))) == 5
+    ways: list[Any] = [
+        [7, 8],
+        [7.0, 8.0],
+        [" 7", "8\t"],
+        [7.0, "8"],
+        pd.Series([7.0, 8.0]),
+        np.array([7, 8]),
+        iter("78"),
+    ]
+    for ids in ways:
+        assert store.bucket_of(ids).tolist() == expected
+    assert "7" in store.ledger_of(7.0).customers
+    assert store.bucket_of([]).tolist() == []
 
 
 def test_each_debtor_is_where_bucket_of_says(tmp_path: Path) -> None:

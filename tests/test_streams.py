@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
 
 from bills import invoice, ledger, payment
 from earlywarn.dates import FOREVER, US_PER_DAY, visible
 from earlywarn.tables.checks import Text
 from earlywarn.tables.streams import cause_family, tolerance
 from test_settlement import books_of, histories
+from tiers import law
 
 A = invoice("A", "2026-01-01", "2026-01-15", 100)
 B = invoice("B", "2026-02-01", "2026-02-15", 60)
@@ -162,8 +162,7 @@ def owed_by_hand(books: Any, customer: int, at: int) -> tuple[float, ...]:
     return float(open_.sum()), float(open_[late].sum()), float(held.sum()), float(late.sum()), oldest
 
 
-@settings(max_examples=60)
-@given(history=histories())
+@law(history=histories(), few=20, many=60)
 def test_the_balance_at_every_moment_is_the_sum_over_the_states_of_the_debts(history: Any):
     books = books_of(history)
     facts, states = books.balances, books.settlement.states
@@ -236,8 +235,7 @@ def test_a_planned_amount_is_one_obligation_before_and_after_its_invoice_and_pas
         assert [fact["amount"] for fact in seen(alone, "obligations", as_of)] == [55], as_of
 
 
-@settings(max_examples=40)
-@given(history=histories())
+@law(history=histories(), few=12, many=40)
 def test_streams_never_change_what_a_moment_could_see(history: Any):
     books = books_of(history)
     last = int(pd.Timestamp("2026-12-31").to_datetime64().astype("M8[us]").astype(np.int64))

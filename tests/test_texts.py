@@ -39,6 +39,18 @@ def spoken(text: str) -> str:
         ("en", "{x|percent}", {"x": 0.125}, "12%"),
         ("nl", "{x|percent:1}", {"x": 0.125}, "12,5%"),
         ("fr", "{x|percent}", {"x": 0.5}, "50 %"),
+        ("en", "{x|percent}", {"x": 0.004}, "less than 1%"),
+        ("nl-BE", "{x|percent}", {"x": 0.004}, "minder dan 1%"),
+        ("fr", "{x|percent}", {"x": np.float32(0.004)}, "moins de 1 %"),
+        ("en", "{x|percent}", {"x": 0.997}, "more than 99%"),
+        ("nl", "{x|percent}", {"x": 0.997}, "meer dan 99%"),
+        ("fr-BE", "{x|percent}", {"x": 0.997}, "plus de 99 %"),
+        ("de", "{x|percent}", {"x": 0.004}, "less than 1 %"),
+        ("en", "{x|percent:1}", {"x": 0.0004}, "less than 0.1%"),
+        ("nl", "{x|percent:1}", {"x": 0.9996}, "meer dan 99,9%"),
+        ("en", "{x|percent}", {"x": 1.004}, "100%"),
+        ("en", "{x|percent}", {"x": np.float32(1 - 1e-8)}, "100%"),
+        ("en", "{x|percent}", {"x": 1e-9}, "0%"),
         ("en", "{x|money}", {"x": 1234.5}, "€1,234.50"),
         ("nl", "{x|money}", {"x": 1234.5}, "€ 1.234,50"),
         ("fr", "{x|money}", {"x": 1234.5}, "1 234,50 €"),
@@ -81,6 +93,23 @@ def test_a_plural_knows_exact_numbers_the_number_sign_and_nested_placeholders():
     assert said == ["none.", "1 of 5.", "1,200 of 5.0."]
 
 
+def test_a_select_says_a_code_in_words_and_what_it_does_not_name_by_its_other_form():
+    template = "{k, plural, one {# {why, select, funds {lack of funds} no {{k} no} other {“{why}”}}} other {# #}}"
+    said = [render(template, {"k": 1, "why": why}, language="en") for why in ("funds", "no", "zzz", "other")]
+    assert said == ["1 lack of funds", "1 1 no", "1 “zzz”", "1 “other”"]
+    assert render("{k, plural, one {{w, select, a {#} other {x}}} other {y}}", {"k": 1, "w": "a"}, language="nl") == "1"
+    assert placeholders(template) == {"k", "why"}
+    with pytest.raises(FeatureError, match="F265"):
+        render("{why, select, other {x}}", {"why": None}, language="en")
+
+
+def test_a_select_names_the_same_words_in_every_language():
+    words = {"en": "{value, select, a {x} other {y}}", "nl": "{value, select, a {x} b {z} other {y}}"}
+    with pytest.raises(FeatureError, match=r"F206[^$]*'b'"):
+        Feature("f", "last(payments.method)", text=words)
+    Feature("f", "last(payments.method)", text=words | {"nl": "{value}"})
+
+
 def test_the_sentence_of_the_style_guide_comes_out_right():
     template = (
         "Van de laatste {n} afschrijvingen {k, plural, one {is er 1} other {zijn er #}} teruggekomen wegens "
@@ -115,6 +144,19 @@ def test_a_day_is_the_same_day_in_every_form(value):
     assert render("{x|date:short}", {"x": value}, language="fr") == "01/03/2026"
 
 
+@given(share=st.floats(1e-5, 1 - 1e-5), places=st.sampled_from(["", "1", "2"]))
+def test_a_share_that_is_neither_nothing_nor_all_is_never_shown_as_that(share, places):
+    for language in ("en", "nl", "fr"):
+        said = spoken(
+            render("{x|percent:" + places + "}" if places else "{x|percent}", {"x": share}, language=language)
+        )
+        figure = float(re.search(r"[\d.,]+", said)[0].replace(",", "."))
+        bound = {"less": share * 100 < figure, "more": share * 100 > figure}
+        bound |= {"minder": bound["less"], "moins": bound["less"], "meer": bound["more"], "plus": bound["more"]}
+        assert 0 < figure < 100
+        assert bound.get(said.split()[0], abs(figure - share * 100) <= 0.5 * 10 ** -int(places or 0) + 1e-9)
+
+
 @given(day=st.dates(dt.date(1990, 1, 1), dt.date(2060, 1, 1)))
 def test_a_midnight_in_float32_microseconds_stays_on_its_own_day(day):
     coarse = np.float32((day - dt.date(1970, 1, 1)).days * 86_400_000_000)
@@ -132,6 +174,10 @@ def test_a_midnight_in_float32_microseconds_stays_on_its_own_day(day):
         "{x y}",
         "{x{y}}",
         "{x, select, a {b}}",
+        "{x, select, =0 {b} other {c}}",
+        "{x, select, a {b} a {c} other {d}}",
+        "{x, select, other {c}",
+        "{x, choice, other {c}}",
         "{x, plural, one {a}}",
         "{x, plural, several {a} other {b}}",
         "{x, plural, one {a} other {b}",
@@ -179,7 +225,7 @@ def test_a_text_without_braces_is_itself(text):
     assert render(text, {}, language="nl") == text
 
 
-@given(st.text(alphabet="{}|:,# =01axplurone ", max_size=40))
+@given(st.text(alphabet="{}|:,# =01axplurone selctoh", max_size=40))
 def test_no_text_whatever_makes_the_parser_fail_in_another_way(text):
     with contextlib.suppress(FeatureError):
         parse(text)

@@ -21,7 +21,7 @@ from strategies import NEVER, Raw, ledgers_and_moments
 
 
 @given(example=ledgers_and_moments())
-@settings(max_examples=20)
+@settings(max_examples=8)
 def test_features_are_what_a_loop_over_the_facts_says(example: tuple[Raw, int]) -> None:
     windows_agree_with_brute_force(*example)
 

@@ -6,11 +6,13 @@ threads are not used: they do not survive being asked from several threads, nor 
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
+import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
@@ -18,43 +20,82 @@ from importlib.metadata import PackageNotFoundError, version
 from itertools import pairwise
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeVar
 
 from earlywarn.extras import require
 
-__all__ = ["cache_folder", "compiled", "in_ranges", "threads"]
+__all__ = ["cache_folder", "compiled", "in_parts", "in_ranges", "named_folder", "threads"]
 
 log = logging.getLogger("earlywarn")
 #: Fewer steps of a loop than this, about a millisecond, are not worth a thread.
 STEPS_PER_THREAD = 500_000
 _PROCESS = os.getpid()
 _LOCK = threading.RLock()
+_HERE = threading.local()
+Part = TypeVar("Part")
+Result = TypeVar("Result")
+
+
+def named_folder() -> Path:
+    """Where compiled code is kept: ``EARLYWARN_CACHE``, else the user's cache folder."""
+    named = os.environ.get("EARLYWARN_CACHE")
+    return Path(named or require("platformdirs", to="find the cache folder").user_cache_dir("earlywarn")).absolute()
 
 
 @cache
 def cache_folder() -> Path | None:
-    """Where compiled code is kept: ``EARLYWARN_CACHE``, else the user's cache folder; None when not writable.
+    """The folder that compiled code is read from and written to.
 
     Returns
     -------
     Path or None
+        `named_folder` where it can be written. Where it cannot, but holds compiled code: a folder of this process
+        with links to it. Else None, with one notice.
     """
-    named = os.environ.get("EARLYWARN_CACHE")
-    folder = (
-        Path(named) if named else Path(require("platformdirs", to="find the cache folder").user_cache_dir("earlywarn"))
-    )
+    folder = named_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             return folder
     except OSError as error:
-        log.warning(
-            "the cache folder %s cannot be written (%s): loops are compiled anew in every process. "
-            "Name another one in EARLYWARN_CACHE.",
-            folder,
-            error,
-        )
+        linked = _linked(folder)
+        if linked is None:
+            log.warning(
+                "the cache folder %s cannot be written (%s): loops are compiled anew in every process. "
+                "Name another one in EARLYWARN_CACHE.",
+                folder,
+                error,
+            )
+        return linked
+
+
+def _linked(folder: Path) -> Path | None:
+    """A folder of this process with links to the compiled code of another; None when there is none, or no room.
+
+    numba reads only where it could write, too. What it writes here is gone with the process.
+    """
+    kept = [*folder.rglob("*.nb[ic]")] if folder.is_dir() else []
+    if not kept:
         return None
+    try:
+        own = Path(tempfile.mkdtemp(prefix="earlywarn-"))
+        atexit.register(_removed, own, os.getpid())
+        for path in kept:
+            link = own / path.relative_to(folder)
+            link.parent.mkdir(exist_ok=True)
+            try:
+                link.symlink_to(path)
+            except OSError:  # where links need a right of their own
+                shutil.copyfile(path, link)
+    except OSError:
+        return None
+    return own
+
+
+def _removed(folder: Path, process: int) -> None:
+    """Take a folder of a process away when that process ends, not when a child of it does."""
+    if os.getpid() == process:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _version() -> str:
@@ -117,7 +158,12 @@ def compiled(signature: str, **options: Any) -> Callable[[Callable[..., Any]], A
             with _cached_in(folder, numba):
                 kernel = numba.njit(signature, nogil=True, cache=True, **options)(function)
         seconds = perf_counter() - start
-        if seconds > 0.2:
+        if folder not in (None, named_folder()) and kernel.stats.cache_misses:
+            _say_once(
+                f"the cache folder {named_folder()} cannot be written and lacks loops of this version, which are "
+                "compiled anew in every process. Run `earlywarn warmup` as somebody who can write there."
+            )
+        elif seconds > 0.2:
             log.info(
                 "compiled %s in %.1f s%s", function.__name__, seconds, "" if folder is None else ", once per machine"
             )
@@ -132,8 +178,8 @@ def _say_once(notice: str) -> None:
 
 
 def threads() -> int:
-    """How many threads a call may use: one in a forked child, else the processors this process may run on."""
-    if os.getpid() != _PROCESS:
+    """How many threads a call may use: one in a forked child or in a part of `in_parts`, else all processors."""
+    if os.getpid() != _PROCESS or getattr(_HERE, "is_part", False):
         return 1
     named = os.environ.get("EARLYWARN_THREADS", "")
     if named.isdigit() and int(named) > 0:
@@ -142,6 +188,40 @@ def threads() -> int:
         _say_once(f"EARLYWARN_THREADS={named!r} is no number of threads; all processors are used.")
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
+
+
+def in_parts(work: Callable[[Part], Result], parts: Sequence[Part], *, most: int | None = None) -> Iterator[Result]:
+    """Work on parts in threads, and give the results in the order of the parts; loops inside keep to their thread.
+
+    Parameters
+    ----------
+    work : callable
+        Takes one part.
+    parts : sequence
+    most : int, optional
+        At most so many threads.
+
+    Yields
+    ------
+    What ``work`` gives
+    """
+    several = min(threads(), len(parts), most or len(parts))
+    if several <= 1:
+        yield from map(work, parts)
+        return
+
+    def alone(part: Part) -> Result:
+        _HERE.is_part = True
+        return work(part)
+
+    with ThreadPoolExecutor(several) as pool:
+        waiting = [pool.submit(alone, part) for part in parts]
+        try:
+            for done in waiting:
+                yield done.result()
+        finally:
+            for left in waiting:
+                left.cancel()
 
 
 def in_ranges(kernel: Callable[..., Any], count: int, *arrays: Any, steps: float | None = None) -> None:

@@ -18,10 +18,11 @@ __all__ = ["add", "kernel_modules", "run", "warm_up"]
 _ABOUT = """\
 Compile every loop that features, settlement and streams run through, and keep the result in the user's cache
 folder (EARLYWARN_CACHE names another one). Needed once per machine and version; without it the first run compiles
-what it needs. In a container image: run it while the image is built, as the user who will run the library.
+what it needs. In a container image: run it while the image is built, with EARLYWARN_CACHE as it will be later.
+A folder that was warmed up may be read-only from then on.
 
   earlywarn warmup                             some 10 s once, then a second to read what was kept
-  EARLYWARN_CACHE=/opt/cache earlywarn warmup  keep it elsewhere; whoever runs the library must be able to write there
+  EARLYWARN_CACHE=/opt/cache earlywarn warmup  keep it elsewhere; say the same when the library runs
   EARLYWARN_THREADS=1 earlywarn …              how many threads the loops use: all processors, if not said
 """
 
@@ -44,7 +45,9 @@ def run(asked: argparse.Namespace) -> int:
         say(f"{name:<36} {seconds:6.1f} s")
         total += seconds
     folder = compiled.cache_folder()
-    where = f"kept in {folder}" if folder else "not kept: name a folder that can be written in EARLYWARN_CACHE"
+    named = compiled.named_folder()
+    where = f"kept in {named}" if folder == named else f"read from {named}, which cannot be written"
+    where = where if folder else "not kept: name a folder that can be written in EARLYWARN_CACHE"
     say(f"{'together':<36} {total:6.1f} s, {where}; {compiled.threads()} threads will be used")
     return 0
 

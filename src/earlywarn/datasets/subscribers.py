@@ -41,6 +41,8 @@ _REGIONS = {
 }
 #: Product: kind of use, unit, price of a unit above the allowance.
 _PRODUCTS = {"mobile": ("data", "GB", 1.0), "internet": ("data", "GB", 0.4), "voice": ("calls", "min", 0.12)}
+#: Days that a row of use covers: as many as features of daily use allow, so that the tables stay small.
+READ_DAYS = 3
 #: Months of regional figures before the first bill; days from the end of a month to its figure.
 MONTHS_BEFORE, _DAYS_TO_PUBLICATION = 15, 45
 
@@ -161,7 +163,7 @@ def make_contracts(rng: Rng, people: Frame, accounts: Frame, span: Span) -> Fram
 
 
 def make_usage(rng: Rng, contracts: Frame, accounts: Frame, span: Span) -> Frame:
-    """One row a contract and week; now and then three weeks far above the usual level."""
+    """One row a contract and `READ_DAYS` days; now and then three weeks far above the usual level."""
     n, weeks = len(contracts), int((span.end - span.start).astype(np.int64)) // 7
     begins = span.start + days(7 * np.arange(weeks))
     week_share = contracts["allowance"].to_numpy()[:, None] * 7 / 30.4
@@ -169,24 +171,29 @@ def make_usage(rng: Rng, contracts: Frame, accounts: Frame, span: Span) -> Frame
     level = rng.uniform(0.5, 1.0, (n, 1)) * season * rng.lognormal(0, 0.2, (n, weeks))
     starts = np.pad(rng.random((n, weeks)) < 0.007, ((0, 0), (2, 0)))
     spike = starts[:, 2:] | starts[:, 1:-1] | starts[:, :-2]
-    quantity = np.round(week_share * level * np.where(spike, rng.uniform(2, 5, (n, 1)), 1), 2)
+    of_week = week_share * level * np.where(spike, rng.uniform(2, 5, (n, 1)), 1)
+    of_day = rng.lognormal(0, 0.3, (n, weeks, 7))
+    daily = (of_week[:, :, None] * of_day / of_day.sum(axis=2, keepdims=True)).reshape(n, -1)
+    reads = daily.shape[1] // READ_DAYS
+    quantity = np.round(daily[:, : reads * READ_DAYS].reshape(n, reads, READ_DAYS).sum(axis=2), 3)
+    begins = span.start + days(READ_DAYS * np.arange(reads))
     since, until = (contracts[name].to_numpy().astype("M8[D]")[:, None] for name in ("starts_on", "ends_on"))
-    contract, week = np.nonzero((since <= begins) & (np.isnat(until) | (begins + days(6) <= until)))
+    contract, read = np.nonzero((since <= begins) & (np.isnat(until) | (begins + days(READ_DAYS - 1) <= until)))
     chosen = contracts.iloc[contract].reset_index(drop=True)
-    ended = begins[week] + days(6)
+    used_on = begins[read] + days(READ_DAYS - 1)
     cycle = accounts["cycle_day"].to_numpy()[chosen["account"]]
-    month = ((ended - days(cycle - 1)).astype("M8[M]") - span.first).astype(np.int64)
-    used = pd.DataFrame({"contract": contract, "month": month, "quantity": quantity[contract, week]})
+    month = ((used_on - days(cycle - 1)).astype("M8[M]") - span.first).astype(np.int64)
+    used = pd.DataFrame({"contract": contract, "month": month, "quantity": quantity[contract, read]})
     so_far = used.groupby(["contract", "month"])["quantity"].cumsum()
     above = (so_far - chosen["allowance"]).clip(lower=0).clip(upper=used["quantity"])
     price = chosen["product"].map({product: row[2] for product, row in _PRODUCTS.items()})
     kind, unit = (chosen["product"].map({p: row[k] for p, row in _PRODUCTS.items()}) for k in (0, 1))
     return used.assign(
-        usage_id=[f"U{number:07d}" for number in range(len(used))],
+        usage_id=[f"U{number:08d}" for number in range(len(used))],
         customer_id=accounts["customer_id"].to_numpy()[chosen["account"]],
         contract_id=chosen["contract_id"],
-        used_from=begins[week],
-        used_on=ended,
+        used_from=begins[read],
+        used_on=used_on,
         kind=kind,
         unit=unit,
         cost=(above * price).round(2),

@@ -234,6 +234,13 @@ def distinct(seen: Segments) -> Values:
     return seen.total(new.astype(np.float64))
 
 
+def streak(seen: Segments) -> Values:
+    """How many of the newest facts in a row have a value that is not 0; a condition counts where it holds."""
+    age = seen.ends[seen.observation] - 1 - np.arange(len(seen.values))
+    stops = minimum(seen.replace(age.astype(np.float64)).keep(seen.values == 0))
+    return _where(seen.lengths > 0, np.where(np.isnan(stops), seen.lengths, stops))
+
+
 def _at(seen: Segments, place: Rows) -> Values:
     return _take(seen.values, place, seen.lengths > 0)
 
@@ -253,6 +260,7 @@ AGGREGATES: Mapping[str, Aggregate] = {
     "count": count, "sum": total, "mean": mean, "share": mean, "std": std, "min": minimum, "max": maximum,
     "median": median, "quantile": quantile, "mad": mad, "first": first, "last": last, "days_since": days_since,
     "days_until": days_until, "slope": slope, "ewma": ewma, "drift": drift, "distinct": distinct,
+    "streak": streak,
 }  # fmt: skip
 
 #: Words of windows; no parameter of an aggregate may bear them.

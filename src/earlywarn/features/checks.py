@@ -22,16 +22,17 @@ __all__ = [
     "check_string",
     "check_word",
     "placeholders",
+    "selected",
 ]
 
 LANGUAGES = ("en", "nl", "fr")
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 LANGUAGE_TAG = re.compile(rf"(?:{'|'.join(LANGUAGES)})(?:-[A-Z]{{2}})?")
-_PLURAL = re.compile(r"\s*(\w+)\s*,\s*plural\s*,(.*)", re.DOTALL)
+_CHOICE = re.compile(r"\s*(\w+)\s*,\s*(plural|select)\s*,(.*)", re.DOTALL)
 
 
 def placeholders(text: str) -> set[str]:
-    """Names that a text asks for, those inside the branches of a plural included.
+    """Names that a text asks for, those inside the branches of a plural or a select included.
 
     Raises
     ------
@@ -44,27 +45,48 @@ def placeholders(text: str) -> set[str]:
     ['amount', 'n', 'share']
     """
     names = set()
-    for block in _blocks(text):
-        plural = _PLURAL.fullmatch(block)
-        if plural is None:
+    for _, block in _blocks(text):
+        choice = _CHOICE.fullmatch(block)
+        if choice is None:
             names.add(block.partition("|")[0].strip())
         else:
-            names.add(plural[1])
-            names.update(*(placeholders(branch) for branch in _blocks(plural[2])))
+            names.add(choice[1])
+            names.update(*(placeholders(branch) for _, branch in _blocks(choice[3])))
     return names
 
 
-def _blocks(text: str) -> Iterator[str]:
-    """Yield what stands between outermost braces."""
-    depth, start = 0, 0
+def selected(text: str) -> dict[str, set[str]]:
+    """Words that a text says in its own way, by the name they are chosen by.
+
+    Examples
+    --------
+    >>> sorted(selected("{why, select, funds {no funds} other {{why}}}")["why"])
+    ['funds', 'other']
+    """
+    words: dict[str, set[str]] = {}
+    for _, block in _blocks(text):
+        choice = _CHOICE.fullmatch(block)
+        for word, branch in _blocks(choice[3]) if choice else ():
+            for name, inner in selected(branch).items():
+                words.setdefault(name, set()).update(inner)
+            if choice is not None and choice[2] == "select":
+                words.setdefault(choice[1], set()).add(word)
+    return words
+
+
+def _blocks(text: str) -> Iterator[tuple[str, str]]:
+    """Yield what stands between outermost braces, each after the words before it."""
+    depth, start, before, words = 0, 0, 0, ""
     for place, letter in enumerate(text):
         if letter == "{":
             depth += 1
-            start = place + 1 if depth == 1 else start
+            if depth == 1:
+                words, start = text[before:place].strip(), place + 1
         elif letter == "}":
             depth -= 1
             if depth == 0:
-                yield text[start:place]
+                yield words, text[start:place]
+                before = place + 1
         if depth < 0:
             break
     if depth:
@@ -144,7 +166,18 @@ def check_show(what: str, show: Mapping[str, str]) -> None:
 
 
 def check_placeholders(what: str, texts: Mapping[str, str], known: Iterable[str]) -> None:
-    """Refuse a placeholder that nothing gives (code F206)."""
+    """Refuse a placeholder that nothing gives, and a select that differs between languages (code F206)."""
+    said = {language: selected(text) for language, text in texts.items()}
+    first = next(iter(said), "")
+    for language, words in said.items():
+        for name in sorted(set(words) & set(said[first])):
+            for word in sorted(words[name] ^ said[first][name]):
+                raise FeatureError(
+                    f"{what}: text.{language} and text.{first} do not choose between the same words of {{{name}}}.",
+                    code="F206",
+                    found=repr(word),
+                    hint="a select names the same words in every language.",
+                )
     for language, text in texts.items():
         for name in sorted(placeholders(text) - set(known)):
             raise FeatureError(

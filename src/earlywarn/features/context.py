@@ -1,4 +1,4 @@
-"""What crosses customers, reduced first: daily sums per region, segment, campaign and portfolio.
+"""What crosses customers, reduced first: daily sums per region, segment, campaign and portfolio, and of bills.
 
 A context is data: it holds no customer and no ledger, so the one of a whole book serves a bucket, or a ledger
 of one customer, with the same numbers. A fact belongs to the group its customer was in when it happened.
@@ -10,22 +10,24 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
-from operator import length_hint
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from earlywarn.dates import FOREVER, iso, moment
+from earlywarn.dates import FOREVER, US_PER_DAY, iso, moment
 from earlywarn.errors import FeatureError
-from earlywarn.features.context_books import agree, of_groups, reducers_of, settings_of
+from earlywarn.features.context_books import agree, of_groups, reducers_of, settings_of, visits
+from earlywarn.features.context_pool import pool_in, reductions_of
 from earlywarn.features.definition import Feature
-from earlywarn.features.expression import DEFAULT_DAYS, Aggregate, Selection
+from earlywarn.features.expression import Aggregate
 from earlywarn.features.hierarchy import Hierarchy, statements
 from earlywarn.features.membership import codes_in
-from earlywarn.features.reduction import Cells, Windows, key_of, merged
+from earlywarn.features.reduced import Reduced
+from earlywarn.features.reduction import Cells, key_of, merged
+from earlywarn.outcomes.pool import CyclePool
 from earlywarn.tables.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -35,40 +37,8 @@ __all__ = ["Context", "Reduced"]
 
 #: Buckets whose cells are kept apart before they are added up.
 _WAITING = 16
-
-
-@dataclass(frozen=True, eq=False)
-class Reduced:
-    """Daily sums of one argument under one condition, over one kind of group.
-
-    Attributes
-    ----------
-    labels : tuple of str
-        Names of the groups, sorted; ``cells.group`` points here.
-    cells : Cells
-    scale : float
-        Values were counted in units divided by this.
-    """
-
-    labels: tuple[str, ...]
-    cells: Cells
-    scale: float
-    _windows: dict[tuple[int, int], Windows] = field(default_factory=dict, init=False, repr=False)
-
-    def windows(self, selection: Selection) -> Windows:
-        """Running sums for the window of a selection, made once."""
-        edges = edges_of(selection)
-        if edges not in self._windows:
-            self._windows[edges] = Windows(self.cells, *edges)
-        return self._windows[edges]
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_windows": {}}
-
-
-def edges_of(selection: Selection) -> tuple[int, int]:
-    """Older and newer edge of a window over a group, in whole days before ``as_of``."""
-    return round(DEFAULT_DAYS if selection.days is None else selection.days), round(selection.until)
+#: So many days after the end of its books a context still serves; the rates of groups move by the month.
+STALE_DAYS = 45
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,14 +53,20 @@ class Context:
         Which region lies in which.
     known_before : int, microseconds
         Facts known from then on take no part.
+    complete_to : int, microseconds
+        Up to here the books were complete, or `known_before` if that is earlier.
     settings : mapping of str to str or int
         currency, timezone and late_after_days of the books.
+    pool : CyclePool or None
+        What all running periods say together, for `Outcome`; None when it was not asked for.
     """
 
     reduced: Mapping[str, Reduced]
     hierarchy: Hierarchy
     known_before: int
+    complete_to: int
     settings: Mapping[str, Any]
+    pool: CyclePool | None = None
 
     @classmethod
     def of(
@@ -99,6 +75,7 @@ class Context:
         wanted: Iterable[Feature | Aggregate],
         *,
         as_of: Any = None,
+        cycles: bool = False,
         progress: Callable[[float], None] | None = None,
     ) -> Context:
         """Reduce what features need of other customers.
@@ -111,6 +88,8 @@ class Context:
             Those without a group are passed over.
         as_of : date-like, optional
             Only facts known strictly before it take part.
+        cycles : bool
+            Reduce also what running periods need, as `pool`: several books are gone through two times more.
         progress : callable, optional
             Called with the share of the ledgers that is done, where their number is known.
 
@@ -121,7 +100,8 @@ class Context:
         Raises
         ------
         FeatureError
-            F224 when the ledgers differ in currency, time zone or days until late.
+            F224 when the ledgers differ in currency, time zone or days until late; F228 when they can be gone
+            through only once and running periods are asked for.
 
         Examples
         --------
@@ -141,27 +121,28 @@ class Context:
         <Context: 1 reduction, 1 cell, everything known>
         """
         aggregates = {key_of(aggregate): aggregate for aggregate in of_groups(wanted)}
-        ledgers: Iterable[Ledger] = [books] if isinstance(books, Ledger) else getattr(books, "buckets", lambda: books)()
-        total = length_hint(ledgers) or length_hint(books)
+        ledgers = visits(books, 3 if cycles and not isinstance(books, Ledger) else 1, progress)
         parts: dict[str, list[tuple[tuple[str, ...], Cells]]] = {key: [] for key in aggregates}
         scale: dict[str, float] = {}
         settings: dict[str, Any] = {}
         regions: set[tuple[int, int, str, str]] = set()
-        known_before = FOREVER
-        for done, ledger in enumerate(ledgers, start=1):
+        known_before, ends = FOREVER, []
+        for ledger in ledgers():
             settings = settings or settings_of(ledger)
             agree(settings, ledger)
             known_before = FOREVER if as_of is None else _moment(as_of, ledger)
+            ends.append(ledger.until_us)
             regions.update(statements(ledger.facts("regions"), known_before))
             for key, reducer in reducers_of(ledger, aggregates, known_before):
                 scale[key] = reducer.scale
                 parts[key].append((reducer.membership.labels, reducer.cells()))
                 if len(parts[key]) > _WAITING:
                     parts[key] = [_together(parts[key])]
-            if progress is not None and total:
-                progress(min(done / total, 1.0))
         reduced = {key: Reduced(*_together(found), scale[key]) for key, found in sorted(parts.items()) if found}
-        return cls(MappingProxyType(reduced), Hierarchy.of(regions), known_before, MappingProxyType(settings))
+        pool = pool_in(books, ledgers, known_before) if cycles else None
+        complete_to = min(known_before, max(ends, default=FOREVER))
+        regions_known, fixed = Hierarchy.of(regions), MappingProxyType(settings)
+        return cls(MappingProxyType(reduced), regions_known, known_before, complete_to, fixed, pool)
 
     def check(self, aggregates: Iterable[Aggregate], ledger: Ledger) -> None:
         """Refuse a context that does not hold what is needed, or that was made from books of other terms.
@@ -181,11 +162,36 @@ class Context:
             )
         agree(self.settings, ledger)
 
+    def stale(self, as_of: int) -> tuple[str, ...]:
+        """A notice when the books of this context ended long before a moment.
+
+        Parameters
+        ----------
+        as_of : int, microseconds
+            Of the latest observation.
+
+        Returns
+        -------
+        tuple of str, empty while the context is recent enough
+        """
+        if as_of // US_PER_DAY - self.complete_to // US_PER_DAY <= STALE_DAYS:
+            return ()
+        ended = iso(self.complete_to // US_PER_DAY * US_PER_DAY)[:10]
+        return (
+            f"the context ends on {ended}, more than {STALE_DAYS} days before an observation: what it says of other "
+            "customers is out of date. Make a new one: scorer.context(ledger), or Context.of(ledger, features).",
+        )
+
+    @cached_property
+    def kept(self) -> Mapping[str, Reduced]:
+        """Every reduction, those of the pool included: what is hashed, and written to a file."""
+        return {**self.reduced, **({} if self.pool is None else reductions_of(self.pool))}
+
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of the content: same fingerprint, same numbers."""
         digest = hashlib.sha256(json.dumps(self.header(), sort_keys=True).encode())
-        for reduced in self.reduced.values():
+        for reduced in self.kept.values():
             cells = reduced.cells
             for part in (cells.group, cells.day, cells.known, cells.sums.parts):
                 digest.update(np.ascontiguousarray(part, dtype="<i8").tobytes())
@@ -196,10 +202,11 @@ class Context:
         return {
             "settings": dict(self.settings),
             "known_before": self.known_before,
+            "complete_to": self.complete_to,
             "regions": [list(row) for row in self.hierarchy.stated],
             "reduced": [
                 {"key": key, "scale": one.scale, "labels": one.labels, "columns": one.cells.sums.columns}
-                for key, one in self.reduced.items()
+                for key, one in self.kept.items()
             ],
         }
 
@@ -247,13 +254,16 @@ class Context:
         return hash(self.fingerprint)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuilt, (dict(self.reduced), self.hierarchy, self.known_before, dict(self.settings))
+        return _rebuilt, (
+            dict(self.reduced), self.hierarchy, self.known_before, self.complete_to, dict(self.settings), self.pool,
+        )  # fmt: skip
 
     def __repr__(self) -> str:
         cells = sum(len(one.cells) for one in self.reduced.values())
         known = "everything known" if self.known_before == FOREVER else f"known before {iso(self.known_before)}"
         one, other = "" if len(self.reduced) == 1 else "s", "" if cells == 1 else "s"
-        return f"<Context: {len(self.reduced)} reduction{one}, {cells:,} cell{other}, {known}>"
+        cycles = "" if self.pool is None else ", running periods"
+        return f"<Context: {len(self.reduced)} reduction{one}, {cells:,} cell{other}{cycles}, {known}>"
 
 
 def _moment(as_of: Any, ledger: Ledger) -> int:
@@ -271,6 +281,12 @@ def _together(parts: list[tuple[tuple[str, ...], Cells]]) -> tuple[tuple[str, ..
 
 
 def _rebuilt(
-    reduced: Mapping[str, Reduced], hierarchy: Hierarchy, known_before: int, settings: Mapping[str, Any]
+    reduced: Mapping[str, Reduced],
+    hierarchy: Hierarchy,
+    known_before: int,
+    complete_to: int,
+    settings: Mapping[str, Any],
+    pool: CyclePool | None,
 ) -> Context:
-    return Context(MappingProxyType(dict(reduced)), hierarchy, known_before, MappingProxyType(dict(settings)))
+    fixed = MappingProxyType(dict(settings))
+    return Context(MappingProxyType(dict(reduced)), hierarchy, known_before, complete_to, fixed, pool)

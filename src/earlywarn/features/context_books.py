@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import count
+from operator import length_hint
 from typing import Any
 
 from earlywarn.errors import FeatureError
@@ -16,7 +18,7 @@ from earlywarn.features.windows import in_force
 from earlywarn.tables.ledger import Ledger
 from earlywarn.tables.schema import STREAMS, TABLES
 
-__all__ = ["agree", "of_groups", "reducers_of", "settings_of"]
+__all__ = ["agree", "of_groups", "reducers_of", "settings_of", "visits"]
 
 
 def settings_of(ledger: Ledger) -> dict[str, Any]:
@@ -47,6 +49,44 @@ def agree(settings: Mapping[str, Any], ledger: Ledger) -> None:
                 found=f"{settings.get(name)} and {value}",
                 hint="make a context for each kind of books.",
             )
+
+
+def visits(books: Any, times: int, progress: Callable[[float], None] | None) -> Callable[[], Iterator[Ledger]]:
+    """What goes through the ledgers of books, and tells the share that is done.
+
+    Parameters
+    ----------
+    books : Ledger, LedgerStore, or iterable of Ledger
+    times : int
+        How often it will be called in all.
+    progress : callable, optional
+
+    Returns
+    -------
+    callable
+        Gives the ledgers, one after the other.
+
+    Raises
+    ------
+    FeatureError
+        F228.
+    """
+    if times > 1 and isinstance(books, Iterator):
+        raise FeatureError(
+            "running periods need the ledgers several times, and an iterator gives them once.",
+            code="F228",
+            hint="hand over a LedgerStore, or a list of ledgers.",
+        )
+    ledgers = [books] if isinstance(books, Ledger) else books
+    total, done = times * length_hint(ledgers), count(1)
+
+    def visit() -> Iterator[Ledger]:
+        for ledger in getattr(ledgers, "buckets", lambda: ledgers)():
+            yield ledger
+            if progress is not None and total:
+                progress(min(next(done) / total, 1.0))
+
+    return visit
 
 
 def of_groups(wanted: Iterable[Feature | Aggregate]) -> Iterator[Aggregate]:

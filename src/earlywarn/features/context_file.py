@@ -13,14 +13,17 @@ import numpy as np
 
 from earlywarn.errors import BundleError
 from earlywarn.extras import require
-from earlywarn.features.context import Context, Reduced
+from earlywarn.features.context import Context
+from earlywarn.features.context_pool import KEYS, pool_of
 from earlywarn.features.exact import Sums
 from earlywarn.features.hierarchy import Hierarchy
+from earlywarn.features.reduced import Reduced
 from earlywarn.features.reduction import Cells
 
 __all__ = ["FORMAT", "read", "write"]
 
-FORMAT = 1
+#: 2: the end of the books, and what running periods need.
+FORMAT = 2
 _METADATA = b"earlywarn context"
 
 
@@ -54,10 +57,10 @@ def write(context: Context, path: str | os.PathLike[str]) -> Path:
 
 def _columns(context: Context, arrow: Any) -> dict[str, Any]:
     """Columns of all reductions one below the other; parts of sums that a reduction does not have are 0."""
-    several = list(context.reduced.values())
+    several = list(context.kept.values())
     every = sorted({("count", 0), *(column for one in several for column in one.cells.sums.columns)})
     lengths = [len(one.cells) for one in several]
-    names = arrow.array(list(context.reduced), type=arrow.string())
+    names = arrow.array(list(context.kept), type=arrow.string())
     numbers = arrow.array(np.repeat(np.arange(len(several), dtype=np.int32), lengths))
     labels = sorted({label for one in several for label in one.labels})
     place = {label: code for code, label in enumerate(labels)}
@@ -118,7 +121,7 @@ def read(kind: type[Any], path: str | os.PathLike[str]) -> Any:
             f"{name!r} is of a format that this version does not read.",
             code="B531",
             found=f"format {about.get('format')!r}; this version reads format {FORMAT}",
-            hint="make the context again from the books.",
+            hint="make the context again from the books: scorer.context(ledger).",
         )
     try:
         context = _context(kind, table, about)
@@ -127,7 +130,9 @@ def read(kind: type[Any], path: str | os.PathLike[str]) -> Any:
         sound = False
     if not sound:
         raise BundleError(
-            f"{name!r} was changed after it was written.", code="B532", hint="make the context again from the books."
+            f"{name!r} was changed after it was written.",
+            code="B532",
+            hint="make the context again from the books: scorer.context(ledger).",
         )
     return context
 
@@ -144,12 +149,14 @@ def _context(kind: type[Any], table: Any, about: Mapping[str, Any]) -> Context:
         number = names.index(one["key"]) if one["key"] in names else -1
         rows = np.flatnonzero(of_row == number)
         place = {label: code for code, label in enumerate(one["labels"])}
-        own = np.array([place.get(label, -1) for label in labels] + [-1], dtype=np.int64)[codes[rows]]
+        codes_here = np.array([place.get(label, -1) for label in labels] + [-1], dtype=np.int64)[codes[rows]]
         columns = tuple((str(what), int(power)) for what, power in one["columns"])
         parts = [table.column(_column_name(*column)).to_numpy()[rows].astype(np.int64) for column in columns]
-        cells = Cells(own, days[0][rows], days[1][rows], Sums(columns, np.stack(parts, axis=1)))
+        cells = Cells(codes_here, days[0][rows], days[1][rows], Sums(columns, np.stack(parts, axis=1)))
         reduced[one["key"]] = Reduced(tuple(one["labels"]), cells, float(one["scale"]))
     stated = tuple((int(known), str(region), str(parent)) for known, region, parent in about["regions"])
     settings = MappingProxyType(dict(about["settings"]))
-    found: Context = kind(MappingProxyType(reduced), Hierarchy(stated), int(about["known_before"]), settings)
+    pool = pool_of(reduced)
+    own = MappingProxyType({key: one for key, one in reduced.items() if key not in KEYS})
+    found: Context = kind(own, Hierarchy(stated), int(about["known_before"]), int(about["complete_to"]), settings, pool)
     return found

@@ -7,7 +7,7 @@ on the observation too, the pairs are chosen as in the plain engine and the same
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +24,7 @@ from earlywarn.features.reader import Reader
 from earlywarn.features.windows import Chosen, Timeline, edges
 from earlywarn.tables.order import by_owner
 
-__all__ = ["OwnFacts"]
+__all__ = ["over_own_facts"]
 
 Rows = npt.NDArray[np.int64]
 Values = npt.NDArray[np.float64]
@@ -35,7 +35,8 @@ _Values = tuple[Values, Rows, Rows | None, tuple[str, ...] | None]
 MOMENTS: Mapping[str, tuple[int, int]] = {
     "sum": (0, 1), "mean": (1, 1), "share": (1, 1), "std": (2, 3), "min": (3, 4), "max": (4, 4), "days_until": (3, 4),
 }  # fmt: skip
-WEIGHTED = {"slope": kernels.SLOPE, "ewma": kernels.EWMA, "drift": kernels.DRIFT}
+ORDERED = ("median", "quantile", "mad")
+WEIGHTED = {"slope": kernels.SLOPE, "ewma": kernels.EWMA, "drift": kernels.DRIFT, "streak": kernels.STREAK}
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,56 @@ class Windows:
         return float((self.high - self.low).sum()) + 10.0 * len(self.low)
 
 
+def over_own_facts(
+    timeline: Timeline,
+    reader: Reader,
+    selections: Mapping[Selection, list[Aggregate]],
+    owner: Rows,
+    as_of: Rows,
+    numbers: Rows | None = None,
+    name_of: Callable[[int], str] | None = None,
+) -> dict[Aggregate, Column]:
+    """Aggregates over the facts of each observation's own entity, for one table.
+
+    Parameters
+    ----------
+    timeline : Timeline
+    reader : Reader
+    selections : mapping of Selection to list of Aggregate
+        The aggregates of each.
+    owner, as_of : ndarray of int64, shape (n,)
+        Of the observations, in any order.
+    numbers : ndarray of int64, shape (n,), optional
+        Under which ``invoice.*`` of each is read; 0…n-1 when left out.
+    name_of : callable, optional
+        Says which observation a number means, for errors.
+
+    Returns
+    -------
+    dict of Aggregate to ndarray of float64, shape (n,), or Codes; in the order of the observations
+    """
+    whose = np.where(owner < len(timeline.begins) - 1, owner, -1)
+    named = np.arange(len(whose)) if numbers is None else numbers
+    order = None if (whose[1:] >= whose[:-1]).all() else by_owner(whose)
+    if order is not None:  # an entity's facts are then still at hand for its next observation
+        whose, as_of, named = whose[order], as_of[order], named[order]
+    block = _Block(timeline, reader, whose, as_of, named, name_of)
+    found: dict[Aggregate, Column] = {}
+    for selection, group in selections.items():
+        found |= block.aggregates(selection, group)
+    return found if order is None else {one: _back(values, order) for one, values in found.items()}
+
+
+def _back(values: Column, order: Rows) -> Column:
+    """Values in the order from which they were sorted."""
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
+    return values.take(place) if isinstance(values, Codes) else values[place]
+
+
 @dataclass(frozen=True)
 class _Stream:
-    """Facts that fulfil a condition: their places in the timeline, and how many stand before each place."""
+    """Facts of a block that fulfil a condition: their rows, and how many stand before each place of the block."""
 
     rows: slice | Rows
     before: Rows | None
@@ -69,20 +117,19 @@ class _Stream:
         return at if self.before is None else self.before[at]
 
     def fact(self, place: Rows) -> Rows:
-        return place if isinstance(self.rows, slice) else self.rows[place]
+        return place + self.rows.start if isinstance(self.rows, slice) else self.rows[place]
 
 
-class OwnFacts:
-    """Aggregates over the facts of each observation's own entity, for one table.
+class _Block:
+    """Aggregates at a range of observations, sorted by their entity; places are counted from the block's first fact.
 
     Parameters
     ----------
     timeline : Timeline
     reader : Reader
-    owner, as_of : ndarray of int64, shape (n,)
-        Of the observations, in any order.
-    name_of : callable, optional
-        Says which observation a number means, for errors.
+    owner, as_of, numbers : ndarray of int64, shape (n,)
+        Of the observations, and under which numbers they were handed over.
+    name_of : callable or None
     """
 
     def __init__(
@@ -91,31 +138,25 @@ class OwnFacts:
         reader: Reader,
         owner: Rows,
         as_of: Rows,
-        name_of: Callable[[int], str] | None = None,
+        numbers: Rows,
+        name_of: Callable[[int], str] | None,
     ) -> None:
         self.timeline, self.reader, self.name_of = timeline, reader, name_of
-        known = len(timeline.begins) - 1
-        whose = np.where(owner < known, owner, -1)
-        self.order = by_owner(whose)  # an entity's facts are then still at hand for its next observation
-        self.owner = whose[self.order]
-        self.as_of = as_of[self.order]
+        self.owner, self.as_of, self.order = owner, as_of, numbers
+        known = owner[owner >= 0]
+        first, last = (int(known[0]), int(known[-1]) + 1) if len(known) else (0, 0)
+        self.facts = slice(int(timeline.begins[first]), int(timeline.begins[last]))
+        self.begins = timeline.begins[first : last + 1] - self.facts.start
+        self.place_of_owner = np.where(owner >= 0, owner - first, -1)
+        self.happened = _writable(timeline.facts.happened_at[self.facts])
+        self.known = _writable(timeline.facts.known_at[self.facts])
+        self.odd = timeline.odd[self.facts.start : self.facts.stop + 1]
         self._bounds: dict[tuple[Any, ...], tuple[Rows, Rows, Rows]] = {}
         self._streams: dict[Node | None, _Stream] = {}
         self._values: dict[tuple[Node | None, Node | None], _Values] = {}
 
-    def aggregates(self, selection: Selection, group: Iterable[Aggregate]) -> dict[Aggregate, Column]:
-        """Aggregates of one selection, in the order in which the observations were handed over.
-
-        Parameters
-        ----------
-        selection : Selection
-        group : iterable of Aggregate
-
-        Returns
-        -------
-        dict of Aggregate to ndarray of float64, shape (n,), or Codes
-        """
-        group = list(group)
+    def aggregates(self, selection: Selection, group: list[Aggregate]) -> dict[Aggregate, Column]:
+        """Aggregates of one selection, in the order of the block."""
         every = np.arange(len(self.as_of))
         found: dict[Aggregate, Any] = {one: _unknown(one, len(every)) for one in group}
         pairs = self.reader.needs_pairs(selection.where)
@@ -128,7 +169,7 @@ class OwnFacts:
                 self.from_pairs(selection, by_slice, dirty, found)
         if by_pair:
             self.from_pairs(selection, by_pair, every, found)
-        return {one: self.finished(one, values) for one, values in found.items()}
+        return {one: self.read_at(one, values) if _positional(one) else values for one, values in found.items()}
 
     def needs_pairs(self, aggregate: Aggregate) -> bool:
         """Whether an aggregate must look at its values fact by fact for each observation."""
@@ -142,12 +183,12 @@ class OwnFacts:
         """(low, high) in the stream of the condition, and the observations that no slice serves."""
         key = (selection.days, selection.until, selection.ahead)
         if key not in self._bounds:
-            facts, count = self.timeline.facts, len(self.as_of)
-            since, until = edges(selection, self.as_of, lasting=facts.lasting)
+            count = len(self.as_of)
+            since, until = edges(selection, self.as_of, lasting=self.timeline.facts.lasting)
             low, high, no_slice = np.empty(count, np.int64), np.empty(count, np.int64), np.empty(count, np.uint8)
             in_ranges(
-                kernels.bounds, count, self.owner, self.as_of, since, until, self.timeline.begins,
-                _writable(facts.happened_at), _writable(facts.known_at), self.timeline.odd, low, high, no_slice,
+                kernels.bounds, count, self.place_of_owner, self.as_of, since, until, self.begins,
+                self.happened, self.known, self.odd, low, high, no_slice,
             )  # fmt: skip
             dirty = np.flatnonzero(no_slice)
             high[dirty] = low[dirty]
@@ -165,10 +206,10 @@ class OwnFacts:
         """Facts that fulfil a condition."""
         if where not in self._streams:
             if where is None:
-                self._streams[None] = _Stream(slice(None), None)
+                self._streams[None] = _Stream(self.facts, None)
             else:
-                holds = np.asarray(self.reader.at_facts(where, slice(None)) == 1.0)
-                self._streams[where] = _Stream(np.flatnonzero(holds), _before(holds))
+                holds = np.asarray(self.reader.at_facts(where, self.facts) == 1.0)
+                self._streams[where] = _Stream(np.flatnonzero(holds) + self.facts.start, _before(holds))
         return self._streams[where]
 
     def values(self, where: Node | None, argument: Node | None) -> _Values:
@@ -242,19 +283,8 @@ class OwnFacts:
 
     # -- results -----------------------------------------------------------------------------------------
 
-    def finished(self, aggregate: Aggregate, values: Any) -> Column:
-        """Values in the order of the observations; the facts of a positional aggregate read at their places."""
-        result: Column = self.read_at(aggregate, values) if _positional(aggregate) else values
-        if isinstance(result, Codes):
-            codes = np.empty_like(result.codes)
-            codes[self.order] = result.codes
-            return Codes(codes, result.labels)
-        back = np.empty(len(result))
-        back[self.order] = result
-        return back
-
     def read_at(self, aggregate: Aggregate, place: Rows) -> Column:
-        """What an aggregate reads of one fact per observation."""
+        """What a positional aggregate reads of one fact per observation."""
         some = np.flatnonzero(place >= 0)
         fact, as_of = place[some], self.as_of[some]
         if aggregate.argument is None:
@@ -297,7 +327,10 @@ def reduced(
     moments = np.empty((5, count if work else 0))
     if work:
         in_ranges(kernels.moments, count, work, windows.values, low, high, moments, steps=windows.steps)
+    found |= _in_order(members, windows)
     for one in members:
+        if one in found:
+            continue
         if one.function in MOMENTS:
             found[one] = moments[MOMENTS[one.function][0]]
         elif one.function == "count":
@@ -307,17 +340,27 @@ def reduced(
     return found
 
 
+def _in_order(members: list[Aggregate], windows: Windows) -> dict[Aggregate, Values]:
+    """Quantiles, medians and median deviations: what the order of the values says, all from one counting."""
+    share_of = {one: dict(one.parameters).get("q", 0.5) for one in members if one.function in ORDERED}
+    shares = np.unique(np.array(list(share_of.values())))
+    out = np.empty((len(shares), len(windows) if len(shares) else 0))
+    if len(shares):
+        arrays = windows.values, windows.low, windows.high
+        in_ranges(kernels.quantiles, len(windows), shares, *arrays, out, steps=4 * windows.steps)
+    found = {one: out[int(np.searchsorted(shares, share))] for one, share in share_of.items()}
+    for one in (one for one in found if one.function == "mad"):
+        centre, found[one] = found[one], np.empty(len(windows))
+        in_ranges(kernels.deviations, len(windows), centre, *arrays, found[one], steps=8 * windows.steps)
+    return found
+
+
 def _by_slice(aggregate: Aggregate, windows: Windows, name_of: Callable[[int], str] | None) -> Values:
     """One aggregate that looks at each slice by itself."""
     function, words = aggregate.function, dict(aggregate.parameters)
     low, high, count = windows.low, windows.high, len(windows)
     out = np.empty(count)
-    if function in ("median", "quantile", "mad"):
-        what = kernels.MAD if function == "mad" else kernels.QUANTILE
-        in_ranges(
-            kernels.ordered, count, what, words.get("q", 0.5), windows.values, low, high, out, steps=8 * windows.steps
-        )
-    elif function == "distinct":
+    if function == "distinct":
         in_ranges(kernels.distinct, count, windows.values, low, high, out, steps=20 * windows.steps)
     elif function in WEIGHTED:
         alpha, scale = words.get("alpha", 0.0), words.get("scale", 0.0)
@@ -375,8 +418,8 @@ def _numbers(values: Column) -> Values:
 
 def _before(marks: Mask) -> Rows:
     """How many marks stand before each place, and after the last."""
-    before = np.zeros(len(marks) + 1, dtype=np.int64)
-    np.cumsum(marks, out=before[1:])
+    before = np.empty(len(marks) + 1, dtype=np.int64)
+    kernels.count_before(_writable(marks.view(np.uint8)), before)
     return before
 
 

@@ -28,7 +28,10 @@ class Codes:
     def equals(self, word: str) -> Values:
         """1 where the text is ``word``, 0 where it is another, NaN where missing."""
         code = self.labels.index(word) if word in self.labels else -2
-        return np.where(self.codes < 0, np.nan, (self.codes == code).astype(np.float64))
+        same: Values = (self.codes == code).astype(np.float64)
+        if self.codes.min(initial=0) < 0:
+            same[self.codes < 0] = np.nan
+        return same
 
     def missing(self) -> npt.NDArray[np.bool_]:
         """Where no text is given."""
@@ -112,8 +115,10 @@ def _compare_text(node: Operation, lookup: Callable[[Node], Column]) -> Values:
 
 def _same_text(one: Codes, other: Codes) -> Values:
     """1 where two texts are the same, NaN where one is missing."""
-    place = {label: code for code, label in enumerate(one.labels)}
-    codes = np.array([place.get(label, -2) for label in other.labels] + [-1], dtype=np.int64)[other.codes]
+    codes = other.codes
+    if one.labels != other.labels:
+        place = {label: code for code, label in enumerate(one.labels)}
+        codes = np.array([place.get(label, -2) for label in other.labels] + [-1], dtype=np.int64)[codes]
     return np.where(one.missing() | other.missing(), np.nan, (one.codes == codes).astype(np.float64))
 
 

@@ -123,10 +123,19 @@ class Sums:
             part = carry + self.parts[:, place[power]] if power in place else carry
             carry = part >> _BITS
             digits.append((power, part - (carry << _BITS)))
+        tail = np.zeros(len(self.parts))
         for power, digit in [(max(place) + 1, carry), *reversed(digits)]:
             high, left = _two_sum(high, np.ldexp(digit.astype(np.float64), _BITS * power))
-            low = low + left
-        return _two_sum(high, low)
+            low, lost = _two_sum(low, left)
+            tail = tail + lost
+        return _nearest(*_two_sum(high, low), tail)
+
+
+def _nearest(high: Values, low: Values, tail: Values) -> tuple[Values, Values]:
+    """Where ``low`` lies halfway between two floats, the ``tail`` beyond it decides for the outer one."""
+    outer = high + 2.0 * low
+    beyond = (np.sign(low) == np.sign(tail)) & (tail != 0.0) & (outer - high == 2.0 * low)
+    return np.where(beyond, outer, high), np.where(beyond, -low, low)
 
 
 def joined(several: Sequence[Sums]) -> Sums:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from earlywarn.dates import FOREVER, US_PER_DAY
-from earlywarn.features.context import Context, edges_of
+from earlywarn.features.context import Context
 from earlywarn.features.exact import Sums, spread
 from earlywarn.features.expression import Aggregate, Node
 from earlywarn.features.hierarchy import Hierarchy, above, statements
@@ -16,6 +16,7 @@ from earlywarn.features.membership import Membership, codes_in
 from earlywarn.features.own_part import own_part
 from earlywarn.features.rates import Rates
 from earlywarn.features.reader import Reader
+from earlywarn.features.reduced import edges_of
 from earlywarn.features.reduction import Reducer, key_of
 from earlywarn.features.windows import Timeline
 from earlywarn.tables.ledger import Ledger
@@ -37,6 +38,11 @@ class Groups:
         Of the observations.
     context : Context, optional
         Made from the ledger when left out.
+
+    Attributes
+    ----------
+    notices : tuple of str
+        About a context that ended long before these observations.
     """
 
     def __init__(self, ledger: Ledger, owner: Rows, as_of: Rows, context: Context | None = None) -> None:
@@ -46,6 +52,7 @@ class Groups:
         self.day = as_of // US_PER_DAY
         self.given = context
         self.context = context
+        self.notices: tuple[str, ...] = ()
         self._memberships: dict[str, Membership] = {}
         self._groups: dict[str, Rows] = {}
 
@@ -60,6 +67,7 @@ class Groups:
         wanted = [aggregate for aggregate in aggregates if aggregate.selection.of != "customer"]
         if wanted and self.given is not None:
             self.given.check(wanted, self.ledger)
+            self.notices = self.given.stale(int(self.as_of.max())) if len(self.as_of) else ()
         elif wanted:
             self.context = Context.of(self.ledger, wanted)
 

@@ -16,28 +16,46 @@ from earlywarn.dates import US_PER_DAY
 from earlywarn.features.aggregates import DRIFT_BASELINE, DRIFT_CLIP, DRIFT_PRIOR, DRIFT_RECENT
 
 __all__ = [
-    "DRIFT", "EWMA", "MAD", "QUANTILE", "SLOPE",
-    "bounds", "distinct", "moments", "ordered", "weighted",
+    "DRIFT", "EWMA", "SLOPE", "STREAK",
+    "bounds", "count_before", "deviations", "distinct", "moments", "quantiles", "weighted",
 ]  # fmt: skip
 
-QUANTILE, MAD = 0, 1
-SLOPE, EWMA, DRIFT = 0, 1, 2
+SLOPE, EWMA, DRIFT, STREAK = 0, 1, 2, 3
 _DAY = float(US_PER_DAY)
 EPSILON = float(np.finfo(np.float64).eps)
+#: Into how many ranges values are counted to find a quantile.
+RANGES = 64
 #: Adding in any order, so that the processor can add several at once; values are never missing here.
 _FAST = {"reassoc", "nnan", "nsz", "contract"}
 
 
 @compiled("int64(int64[::1], int64, int64, int64)")
 def _first_from(moments: Any, low: int, high: int, edge: int) -> Any:
-    """First place from ``low`` to ``high`` whose moment is not before an edge; moments do not fall."""
-    while low < high:
-        middle = (low + high) >> 1
+    """First place from ``low`` to ``high`` whose moment is not before an edge; moments do not fall.
+
+    Facts often come in even steps: every other look is at where the edge would then be, the others halve what is left.
+    """
+    if low >= high or moments[low] >= edge:
+        return low
+    last = high - 1
+    if moments[last] < edge:
+        return high
+    halve = False
+    while last - low > 1:  # moments[low] < edge <= moments[last]
+        middle = (low + last) >> 1
+        if not halve:
+            since, span = float(edge) - float(moments[low]), float(moments[last]) - float(moments[low])
+            middle = min(max(low + int(since / span * (last - low)), low + 1), last - 1)
+        halve = not halve
         if moments[middle] < edge:
-            low = middle + 1
+            low = middle
+            if moments[middle + 1] >= edge:
+                return middle + 1
         else:
-            high = middle
-    return low
+            last = middle
+            if moments[middle - 1] < edge:
+                return middle
+    return last
 
 
 @compiled(
@@ -69,6 +87,16 @@ def bounds(
         high[i] = b
 
 
+@compiled("void(uint8[::1], int64[::1])")
+def count_before(marks: Any, before: Any) -> None:
+    """How many marks stand before each place, and after the last."""
+    count = 0
+    for j in range(len(marks)):
+        before[j] = count
+        count += marks[j]
+    before[len(marks)] = count
+
+
 @compiled("float64(float64[::1], int64, int64)", inline="never")
 def _compensated(values: Any, low: int, high: int) -> Any:
     """Sum of a slice as if it were added with twice the digits (two-sum of Knuth; Ogita, Rump and Oishi 2005)."""
@@ -90,6 +118,20 @@ def _sums(values: Any, low: int, high: int) -> Any:
         s += values[j]
         size += abs(values[j])
     return s, size
+
+
+@compiled("UniTuple(float64, 4)(float64[::1], int64, int64, float64)", fastmath=_FAST, inline="never")
+def _sums_around(values: Any, low: int, high: int, centre: float) -> Any:
+    """Sum and sum of magnitudes of a slice, and sums of the distances to a centre and of their squares, in one go."""
+    s = size = lost = squares = 0.0
+    for j in range(low, high):
+        x = values[j]
+        s += x
+        size += abs(x)
+        d = x - centre
+        lost += d
+        squares += d * d
+    return s, size, lost, squares
 
 
 @compiled("UniTuple(float64, 2)(float64[::1], int64, int64, float64)", fastmath=_FAST, inline="never")
@@ -134,33 +176,46 @@ def total(values: Any, low: int, high: int) -> Any:
     return _compensated(values, low, high)
 
 
+@compiled("UniTuple(float64, 2)(float64[::1], int64, int64)", inline="never")
+def _sum_and_spread(values: Any, low: int, high: int) -> Any:
+    """Sum and standard deviation of a slice of two values or more.
+
+    Distances are taken from the first value; from the mean, in a second go, where that costs more than three digits.
+    """
+    n = high - low
+    s, size, lost, squares = _sums_around(values, low, high, values[low])
+    if not n * EPSILON * size <= 1e-11 * abs(s):
+        s = _compensated(values, low, high)
+    rest = squares - lost * lost / n
+    if not rest > 1e-3 * squares:
+        lost, squares = _spread(values, low, high, s / n)  # what the mean was rounded by is taken out again
+        rest = max(squares - lost * lost / n, 0.0)
+    return s, np.sqrt(rest / (n - 1))
+
+
 @compiled("void(int64, int64, int64, float64[::1], int64[::1], int64[::1], float64[:, ::1])")
 def moments(start: int, stop: int, what: int, values: Any, low: Any, high: Any, out: Any) -> None:
     """Rows (sum, mean, std, min, max) of ``out``, each per window; ``what``: 1 sums, 2 spread, 4 extremes."""
     for i in range(start, stop):
         a, b = low[i], high[i]
         n = b - a
-        out[0, i] = 0.0
-        for k in range(1, 5):
-            out[k, i] = np.nan
-        if n <= 0:
-            continue
         if what & 3:
-            s = total(values, a, b)
+            s, spread = 0.0, np.nan
+            if what & 2 and n > 1:
+                s, spread = _sum_and_spread(values, a, b)
+            elif n > 0:
+                s = total(values, a, b)
             out[0, i] = s
-            out[1, i] = s / n
-        if what & 2 and n > 1:
-            lost, squares = _spread(values, a, b, s / n)  # what the mean was rounded by is taken out again
-            out[2, i] = np.sqrt(max(squares - lost * lost / n, 0.0) / (n - 1))
+            out[1, i] = s / n if n > 0 else np.nan
+            if what & 2:
+                out[2, i] = spread
         if what & 4:
-            out[3, i], out[4, i] = _extremes(values, a, b)
+            out[3, i], out[4, i] = _extremes(values, a, b) if n > 0 else (np.nan, np.nan)
 
 
-@compiled("float64(float64[::1], int64, float64)", inline="never")
-def quantile_of(x: Any, n: int, q: float) -> Any:
-    """Linear quantile of the first ``n`` values, which are put into another order."""
-    place = q * (n - 1)
-    k = int(np.floor(place))
+@compiled("void(float64[::1], int64, int64)", inline="never")
+def _placed(x: Any, n: int, k: int) -> None:
+    """Order the first ``n`` values so far that none before place ``k`` is larger, and none after it smaller."""
     left, right = 0, n - 1
     while left < right:
         pivot = x[(left + right) >> 1]
@@ -180,56 +235,187 @@ def quantile_of(x: Any, n: int, q: float) -> Any:
             left = i
         else:
             break
-    below = x[k]
-    if place == k:
+
+
+@compiled("void(float64[::1], int64, int64, float64, float64, int32[::1])", fastmath=_FAST, inline="never")
+def _ranged(values: Any, low: int, high: int, least: float, scale: float, range_of: Any) -> None:
+    """Into which of `RANGES` even parts, from ``least`` on, each value of a slice falls."""
+    for j in range(low, high):
+        range_of[j - low] = np.int32((values[j] - least) * scale)
+
+
+@compiled("void(float64[::1], int64, int64, int32[::1], int64[::1], int64[::1])", inline="never")
+def _into_ranges(values: Any, low: int, high: int, range_of: Any, begins: Any, places: Any) -> None:
+    """The places of a slice that is not empty, range by range; one range where the arithmetic tells none apart.
+
+    ``begins`` (`RANGES` + 1) says where each range begins in ``places``.
+    """
+    least, most = _extremes(values, low, high)
+    scale = (RANGES - 1) / (most - least)
+    if most - least < 1e300 and scale < 1e300:
+        _ranged(values, low, high, least, scale, range_of)
+    else:
+        range_of[: high - low] = 0
+    begins[:] = 0
+    for j in range(high - low):
+        begins[range_of[j] + 1] += 1
+    for k in range(RANGES):
+        begins[k + 1] += begins[k]
+    for j in range(high - low - 1, -1, -1):  # each end moves down to its begin
+        k = range_of[j] + 1
+        begins[k] -= 1
+        places[begins[k]] = low + j
+    for k in range(RANGES):
+        begins[k] = begins[k + 1]
+    begins[RANGES] = high - low
+
+
+@compiled("int64(float64[::1], int64, int64, int64, int64[::1], int64[::1], float64[::1])", inline="never")
+def _inside(values: Any, low: int, high: int, part: int, begins: Any, places: Any, y: Any) -> Any:
+    """Put the values of a range that stand in a slice into ``y``; how many they are."""
+    m = 0
+    for t in range(begins[part], begins[part + 1]):
+        y[m] = values[places[t]]
+        m += (places[t] >= low) & (places[t] < high)
+    return m
+
+
+@compiled(
+    "float64(float64[::1], int64, int64, float64, int64[::1], int64[::1], int64[::1], float64[::1])", inline="never"
+)
+def _counted(values: Any, low: int, high: int, q: float, begins: Any, places: Any, count: Any, y: Any) -> Any:
+    """Linear quantile of a slice of which is counted how many values fall into each range.
+
+    Only the values of the range that holds the quantile are looked at; ``y`` is room for them.
+    """
+    place = q * (high - low - 1)
+    k = int(np.floor(place))
+    rest, part = place - k, 0
+    while count[part] <= k:
+        k -= count[part]
+        part += 1
+    m = _inside(values, low, high, part, begins, places, y)
+    _placed(y, m, k)
+    below = y[k]
+    if rest == 0.0:
         return below
-    above = x[k + 1]
-    for i in range(k + 2, n):
-        above = x[i] if x[i] < above else above
-    return below + (above - below) * (place - k)
+    if k + 1 == m:  # the next value stands in the next range that holds any
+        part += 1
+        while count[part] == 0:
+            part += 1
+        m, k = _inside(values, low, high, part, begins, places, y), -1
+    above = y[k + 1]
+    for j in range(k + 2, m):
+        above = y[j] if y[j] < above else above
+    return below + (above - below) * rest
 
 
-@compiled("float64(float64[::1], float64[::1], int64, int64)", inline="never")
-def mad_of(values: Any, x: Any, a: int, n: int) -> Any:
-    """Median absolute deviation of ``n`` values from ``a`` on; ``x`` is room to work in."""
-    for j in range(n):
-        x[j] = values[a + j]
-    centre = quantile_of(x, n, 0.5)
-    for j in range(n):
-        x[j] = abs(values[a + j] - centre)
-    return quantile_of(x, n, 0.5)
+@compiled(
+    "float64(float64[::1], int64, float64, int32[::1], int64[::1], int64[::1], int64[::1], float64[::1])",
+    inline="never",
+)
+def selected(x: Any, n: int, q: float, range_of: Any, begins: Any, places: Any, count: Any, y: Any) -> Any:
+    """Linear quantile of the first ``n`` values; the arrays after ``q`` are room to work in."""
+    _into_ranges(x, 0, n, range_of, begins, places)
+    for k in range(RANGES):
+        count[k] = begins[k + 1] - begins[k]
+    return _counted(x, 0, n, q, begins, places, count, y)
 
 
-@compiled("void(int64, int64, int64, float64, float64[::1], int64[::1], int64[::1], float64[::1])")
-def ordered(start: int, stop: int, what: int, q: float, values: Any, low: Any, high: Any, out: Any) -> None:
-    """A quantile or the median absolute deviation of each window."""
+@compiled("int64(int64, int64, int64[::1], int64[::1])", inline="never")
+def _run(i: int, stop: int, low: Any, high: Any) -> Any:
+    """Up to where windows from ``i`` on are not empty, move on only, and each begins inside the one before."""
+    j = i + 1
+    while j < stop and low[j - 1] <= low[j] < high[j - 1] <= high[j]:
+        j += 1
+    return j
+
+
+@compiled("void(int64, int64, float64[::1], float64[::1], int64[::1], int64[::1], float64[:, ::1])")
+def quantiles(start: int, stop: int, shares: Any, values: Any, low: Any, high: Any, out: Any) -> None:
+    """Rows of ``out``: the quantiles of each window at some shares.
+
+    Values are told into ranges once for a run of windows that overlap, and what moved from one window to the next is
+    counted: a fifth of the time of selecting by pivots in each window.
+    """
+    room, i = 1, start
+    while i < stop:
+        end = _run(i, stop, low, high)
+        room = max(room, high[end - 1] - low[i])
+        i = end
+    y, range_of, places = np.empty(room + 1), np.empty(room, np.int32), np.empty(room, np.int64)
+    begins, count = np.empty(RANGES + 1, np.int64), np.empty(RANGES, np.int64)
+    i = start
+    while i < stop:
+        end, a, b = _run(i, stop, low, high), low[i], low[i]
+        if high[i] > a:
+            _into_ranges(values, a, high[end - 1], range_of, begins, places)
+            count[:] = 0
+        first = a
+        while i < end:
+            while b < high[i]:
+                count[range_of[b - first]] += 1
+                b += 1
+            while a < low[i]:
+                count[range_of[a - first]] -= 1
+                a += 1
+            for k in range(len(shares)):
+                out[k, i] = _counted(values, a, b, shares[k], begins, places, count, y) if b > a else np.nan
+            i += 1
+
+
+@compiled("void(int64, int64, float64[::1], float64[::1], int64[::1], int64[::1], float64[::1])")
+def deviations(start: int, stop: int, centre: Any, values: Any, low: Any, high: Any, out: Any) -> None:
+    """Median distance of each window's values to a centre of its own."""
     room = 1
     for i in range(start, stop):
         room = max(room, high[i] - low[i])
-    x = np.empty(room)
+    x, y, range_of, places = np.empty(room), np.empty(room + 1), np.empty(room, np.int32), np.empty(room, np.int64)
+    begins, count = np.empty(RANGES + 1, np.int64), np.empty(RANGES, np.int64)
     for i in range(start, stop):
-        a, n = low[i], high[i] - low[i]
+        n = high[i] - low[i]
         out[i] = np.nan
-        if n <= 0:
-            continue
-        if what == MAD:
-            out[i] = mad_of(values, x, a, n)
-        else:
-            for j in range(n):
-                x[j] = values[a + j]
-            out[i] = quantile_of(x, n, q)
+        for j in range(n):
+            x[j] = abs(values[low[i] + j] - centre[i])
+        if n > 0:
+            out[i] = selected(x, n, 0.5, range_of, begins, places, count, y)
 
 
 @compiled("void(int64, int64, float64[::1], int64[::1], int64[::1], float64[::1])")
 def distinct(start: int, stop: int, values: Any, low: Any, high: Any, out: Any) -> None:
-    """Number of different values of each window."""
+    """Number of different values of each window; codes of few words, whole numbers up to 62, are marked in bits."""
     for i in range(start, stop):
-        x = np.sort(values[low[i] : high[i]])
+        marks, few = np.int64(0), True
+        for j in range(low[i], high[i]):
+            code = np.int64(values[j]) if 0.0 <= values[j] < 63.0 else np.int64(63)
+            few &= float(code) == values[j]
+            marks |= np.int64(1) << code
         different = 0
-        for j in range(len(x)):
-            if j == 0 or x[j] != x[j - 1]:
+        if few:
+            while marks:
+                marks &= marks - 1
                 different += 1
+        else:
+            x = np.sort(values[low[i] : high[i]])
+            for j in range(len(x)):
+                if j == 0 or x[j] != x[j - 1]:
+                    different += 1
         out[i] = different
+
+
+@compiled("float64(float64[::1], int64[::1], int64, int64, float64)", fastmath=_FAST, inline="never")
+def _slope(values: Any, happened: Any, a: int, b: int, mean: float) -> Any:
+    """Least-squares slope per day of a slice around its mean, added in any order."""
+    first, days = happened[a], 0.0
+    for j in range(a, b):
+        days += float(happened[j] - first)
+    days /= b - a
+    spread = product = 0.0
+    for j in range(a, b):
+        t = float(happened[j] - first) - days
+        spread += t * t
+        product += t * (values[j] - mean)
+    return product / spread * _DAY
 
 
 @compiled("void(int64, int64, int64, float64, float64, float64[::1], int64[::1], int64[::1], int64[::1], float64[::1])")
@@ -237,12 +423,13 @@ def weighted(
     start: int, stop: int, what: int, alpha: float, scale: float,
     values: Any, happened: Any, low: Any, high: Any, out: Any,
 ) -> None:  # fmt: skip
-    """Slope per day, exponentially weighted mean or drift of each window."""
+    """Slope per day, exponentially weighted mean, drift, or newest values in a row that are not 0, of each window."""
     room = 1
     if what == DRIFT:
         for i in range(start, stop):
             room = max(room, high[i] - low[i])
-    x = np.empty(room)
+    x, y, range_of, places = np.empty(room), np.empty(room + 1), np.empty(room, np.int32), np.empty(room, np.int64)
+    begins, count = np.empty(RANGES + 1, np.int64), np.empty(RANGES, np.int64)
     for i in range(start, stop):
         a, b = low[i], high[i]
         n = b - a
@@ -250,18 +437,13 @@ def weighted(
         if n <= 0:
             continue
         if what == SLOPE:
-            mean = total(values, a, b) / n
-            days = 0.0
-            for j in range(a, b):
-                days += (happened[j] - happened[a]) / _DAY
-            days /= n
-            spread = product = 0.0
-            for j in range(a, b):
-                t = (happened[j] - happened[a]) / _DAY - days
-                spread += t * t
-                product += t * (values[j] - mean)
             if happened[b - 1] > happened[a]:
-                out[i] = product / spread
+                out[i] = _slope(values, happened, a, b, total(values, a, b) / n)
+        elif what == STREAK:
+            j = b
+            while j > a and values[j - 1] != 0.0:
+                j -= 1
+            out[i] = b - j
         elif what == EWMA:
             e = values[a]
             for j in range(a + 1, b):
@@ -269,10 +451,12 @@ def weighted(
             out[i] = e
         elif n - DRIFT_RECENT >= DRIFT_BASELINE:
             m = n - DRIFT_RECENT
-            mad = mad_of(values, x, a, m)
             for j in range(m):
                 x[j] = values[a + j]
-            centre = quantile_of(x, m, 0.5)
+            centre = selected(x, m, 0.5, range_of, begins, places, count, y)
+            for j in range(m):
+                x[j] = abs(x[j] - centre)
+            mad = selected(x, m, 0.5, range_of, begins, places, count, y)
             s = np.sqrt((m * mad * mad + DRIFT_PRIOR * scale * scale) / (m + DRIFT_PRIOR))
             e = 0.0
             for j in range(a + m, b):

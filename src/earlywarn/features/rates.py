@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from earlywarn.dates import US_PER_DAY
-from earlywarn.features.context import Reduced
 from earlywarn.features.exact import Sums
 from earlywarn.features.hierarchy import Hierarchy
 from earlywarn.features.membership import codes_in
 from earlywarn.features.own_part import OwnPart
+from earlywarn.features.reduced import Reduced
 from earlywarn.features.reduction import Windows, numbered
 from earlywarn.features.shrinkage import Tree, shrunken
 

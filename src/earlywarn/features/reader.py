@@ -20,7 +20,7 @@ __all__ = ["Reader"]
 
 Rows = npt.NDArray[np.int64]
 Values = npt.NDArray[np.float64]
-#: All facts, or the rows of some.
+#: Facts from one place to another, or the rows of some.
 Which = slice | Rows
 
 
@@ -85,7 +85,7 @@ class Reader:
             raise FeatureError(f"{leaf!r} cannot be looked up.", code="F216")
 
         result = evaluate(node, lookup)
-        count = len(self.facts) if isinstance(which, slice) else len(which)
+        count = len(range(len(self.facts))[which]) if isinstance(which, slice) else len(which)
         return result if isinstance(result, Codes) or len(result.shape) else np.full(count, float(result))
 
     def _hidden(self, name: str, which: Which, as_of: Rows | None) -> npt.NDArray[np.bool_] | None:

@@ -16,7 +16,8 @@ from earlywarn.features.build import compute
 from earlywarn.features.context import Context
 from earlywarn.features.definition import Feature
 from earlywarn.features.expression import Aggregate, Field, Name
-from earlywarn.features.observed import INVOICE_TEXTS
+from earlywarn.features.observed import INVOICE_TEXTS, words_of
+from earlywarn.features.sparse import added_up
 from earlywarn.tables.store import LedgerStore
 
 __all__ = ["compute_stored"]
@@ -79,7 +80,7 @@ def compute_stored(
         parts.append((rows, part))
         report(start + (1 - start) * done / len(visited))
     matrix = pd.DataFrame({one.name: _column(one, parts, store, len(obs)) for one in features}, index=obs.index)
-    matrix.attrs["notices"] = tuple(dict.fromkeys(notices))
+    matrix.attrs["notices"] = added_up(notices, obs["customer_id"].nunique())
     return matrix
 
 
@@ -110,4 +111,6 @@ def _labels(feature: Feature, store: LedgerStore) -> tuple[str, ...]:
     root: Any = feature.expression.root
     if isinstance(root, Aggregate) and isinstance(root.argument, Name):
         return store.labels(root.selection.table, root.argument.name)
-    return store.labels("invoices", root.column) if isinstance(root, Field) and root.column in INVOICE_TEXTS else ()
+    if isinstance(root, Field) and root.column in INVOICE_TEXTS:
+        return words_of(root.column, lambda table: store.labels(table, root.column))
+    return ()

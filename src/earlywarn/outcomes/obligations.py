@@ -16,10 +16,13 @@ from earlywarn.tables.ledger import Ledger
 from earlywarn.tables.postings import UNALLOCATED
 from earlywarn.tables.streams import plans_end
 
-__all__ = ["collection_days", "obligations"]
+__all__ = ["PLAN", "collection_days", "obligations", "plan_names"]
 
 Rows = npt.NDArray[np.int64]
 Names = npt.NDArray[np.object_]
+
+#: How the ids of planned amounts begin.
+PLAN = "plan:"
 
 
 def obligations(ledger: Ledger, *, cycles: bool = False) -> Obligations:
@@ -90,16 +93,22 @@ def _invoice_names(ledger: Ledger, plans: Names, cycles: bool) -> Names:
 def _plan_names(ledger: Ledger, cycles: bool) -> Names:
     """The id of each planned amount: of the running period whose place it took, else its own."""
     schedule = ledger.facts("schedule")
-    days = to_datetime64(schedule.happened_at).astype("M8[D]").astype(str)
-    customer = [ledger.customers[code] for code in schedule.owner]
-    parts = [schedule.text(name).values() for name in ("account_id", "contract_id", "kind")]
-    named = zip(customer, *[_filled(part) for part in parts], days, strict=True)
-    names = np.array([name_of("plan:", key) for key in named], dtype=object)
+    names = plan_names(ledger, np.arange(len(schedule)))
     if cycles:
         of_plan = cycles_of(ledger).of_plan
         taken = np.flatnonzero(of_plan >= 0)
         names[plan_numbers(schedule)[taken]] = cycles_of(ledger).names(ledger, of_plan[taken])
     return names
+
+
+def plan_names(ledger: Ledger, rows: Rows) -> Names:
+    """Own ids of planned amounts, by rows of ``schedule``; shape (n,)."""
+    schedule = ledger.facts("schedule").take(rows)
+    days = to_datetime64(schedule.happened_at).astype("M8[D]").astype(str)
+    customer = [ledger.customers[code] for code in schedule.owner]
+    parts = [schedule.text(name).values() for name in ("account_id", "contract_id", "kind")]
+    named = zip(customer, *[_filled(part) for part in parts], days, strict=True)
+    return np.array([name_of(PLAN, key) for key in named], dtype=object)
 
 
 def _filled(words: npt.NDArray[np.object_]) -> list[str]:

@@ -42,6 +42,8 @@ SHAPE_PERIODS = 3.0
 USUAL_ERROR, ERROR_PERIODS = 0.1, 3.0
 #: Bills are compared from this many units of currency on; below, their logarithm says nothing.
 LEAST = 1.0
+#: Days before which nothing begins, and after which nothing ends.
+EVER = 1_000_000
 #: Versions of periods that are looked at in one go; bounds the memory to some hundred MB.
 CHUNK = 500_000
 _MEDIAN = 4  # column of `kernels.usual_of`
@@ -92,8 +94,8 @@ class Projection:
         fee = self.fees.of(bills.line, bills.start, bills.end, bills.months, bills.known_at + 1)
         known = bills.start <= bills.end
         self.remainder = np.where(known, bills.amount - fee - self.use.total + self.advances.total, np.nan)
-        if not (len(self.use.accruals.amount) or len(self.advances.accruals.amount) or len(self.fees.fee)):
-            self.remainder = bills.amount  # nothing to take off, so the period need not be known
+        bare = self._bare(np.flatnonzero(~known))
+        self.remainder[bare] = bills.amount[bare]
         self.gross = bills.amount + np.nan_to_num(self.advances.total)
         self._nothing = np.zeros((len(bills), len(SHARES) + 1))
         self.shapes = next(given for given in (pool, shapes, self.own_shapes()) if given is not None)
@@ -101,6 +103,15 @@ class Projection:
         self.pool = self.shapes + self.own_errors() if pool is None else pool
 
     # -- earlier bills -----------------------------------------------------------------------------------
+
+    def _bare(self, rows: Rows) -> Rows:
+        """Bills on whose line nothing to take off was known with them; their period need not be known."""
+        line, as_of = self.bills.line[rows], self.bills.known_at[rows] + 1
+        first, last = np.full(len(rows), -EVER), np.full(len(rows), EVER)
+        found = self.fees.of(line, first, last, np.zeros(len(rows), dtype=np.int64), as_of)
+        for kept in (self.use, self.advances):
+            found = found + kept.accruals.seen(line, first, last, as_of)[:, 0]
+        return np.asarray(rows[found == 0])
 
     def _kept(self, accruals: Accruals) -> _Kept:
         """What each bill's period held, known with the bill, and what of it had been known at each share."""

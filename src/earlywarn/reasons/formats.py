@@ -33,6 +33,10 @@ __all__ = [
 FILTERS = ("number", "percent", "money", "date")
 WIDTHS = ("short", "medium", "long", "full")
 FLOAT_STEP_SECONDS = 300
+#: A share so close to 0 or to 1 is that, and was only reckoned in floats.
+NOTHING = 1e-6
+_LESS = {"en": "less than ", "nl": "minder dan ", "fr": "moins de "}
+_MORE = {"en": "more than ", "nl": "meer dan ", "fr": "plus de "}
 
 
 @lru_cache(maxsize=64)
@@ -89,14 +93,23 @@ def number(value: object, decimals: str, locale: Locale) -> str:
 def percent(value: object, decimals: str, locale: Locale) -> str:
     """Write a share (0 to 1) as a percentage; without decimals, to the whole percent.
 
+    What is not nothing is never written as 0%, and what is not all never as 100%.
+
     Examples
     --------
-    >>> percent(0.125, "1", locale_of("en"))
-    '12.5%'
+    >>> percent(0.125, "1", locale_of("en")), percent(0.004, "", locale_of("en"))
+    ('12.5%', 'less than 1%')
     """
     places = _places(decimals or "0")
     pattern = locale.percent_formats[None].pattern.replace("#,##0", "#,##0" + _fraction(places))
-    return str(babel_numbers.format_percent(_rounded(value, str(places + 2)), pattern, locale=locale))
+    share, step = as_number(value), 10.0 ** -(places + 2)
+    shown = _rounded(share, str(places + 2))
+    words = ""
+    if shown == 0 and share > NOTHING:
+        words, shown = _LESS.get(locale.language, _LESS["en"]), step
+    elif shown == 1 and share < 1 - NOTHING:
+        words, shown = _MORE.get(locale.language, _MORE["en"]), 1 - step
+    return words + str(babel_numbers.format_percent(shown, pattern, locale=locale))
 
 
 def money(value: object, currency: str, locale: Locale) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from earlywarn.features.expression import DEFAULT_DAYS, Aggregate, Selection
 from earlywarn.features.segments import segments
-from earlywarn.reasons.templates import Node, Plural, parse
+from earlywarn.reasons.templates import Node, Plural, Select, parse
 from earlywarn.reasons.texts import LANGUAGES, pick
 from earlywarn.reasons.wording import WORDS, base, said, spoken
 from earlywarn.tables.schema import TABLES
@@ -196,7 +196,7 @@ def outline(template: str) -> str:
 def _outline(node: Node) -> str:
     if isinstance(node, str):
         return node
-    if isinstance(node, Plural):
+    if isinstance(node, Plural | Select):
         (most,) = (branch for branch in node.branches if branch.selector == "other")
         return "".join(_outline(inner) for inner in most.nodes)
     return "…"

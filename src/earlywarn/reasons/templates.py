@@ -1,4 +1,4 @@
-"""The grammar of a reason text: plain words, `{name|filter:argument}` and ICU plurals.
+"""The grammar of a reason text: plain words, `{name|filter:argument}`, ICU plurals and ICU selects.
 
 A template is parsed once into a small tree; rendering walks that tree with values and a locale. Braces are
 syntax everywhere, so a text cannot hold a literal brace; an apostrophe is always an apostrophe.
@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from earlywarn.errors import FeatureError
 
-__all__ = ["Branch", "Count", "Node", "Placeholder", "Plural", "parse", "placeholders"]
+__all__ = ["Branch", "Count", "Node", "Placeholder", "Plural", "Select", "parse", "placeholders"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Count:
 
 @dataclass(frozen=True)
 class Branch:
-    """One form of a plural: `one`, `other`, … or an exact number as `=0`."""
+    """One form of a plural: `one`, `other`, … or an exact number as `=0`; of a select: a word, or `other`."""
 
     selector: str
     nodes: tuple[Node, ...]
@@ -47,7 +47,15 @@ class Plural:
     branches: tuple[Branch, ...]
 
 
-Node = str | Placeholder | Count | Plural
+@dataclass(frozen=True)
+class Select:
+    """A choice between forms by the word ``name``: how a code of ours is said in each language."""
+
+    name: str
+    branches: tuple[Branch, ...]
+
+
+Node = str | Placeholder | Count | Plural | Select
 SELECTORS = ("zero", "one", "two", "few", "many", "other")
 
 
@@ -61,12 +69,12 @@ def parse(template: str) -> tuple[Node, ...]:
 
     Returns
     -------
-    tuple of str, Placeholder, Count and Plural
+    tuple of str, Placeholder, Count, Plural and Select
 
     Raises
     ------
     FeatureError
-        If a brace is not closed, a name is not a name, or a plural has no `other` form (code F260).
+        If a brace is not closed, a name is not a name, or a plural or select has no `other` form (code F260).
 
     Examples
     --------
@@ -95,7 +103,7 @@ def _names(nodes: tuple[Node, ...]) -> Iterator[str]:
         if isinstance(node, str):
             continue
         yield node.name
-        if isinstance(node, Plural):
+        if isinstance(node, Plural | Select):
             for branch in node.branches:
                 yield from _names(branch.nodes)
 
@@ -114,7 +122,7 @@ def _sequence(text: str, at: int, counted: str | None) -> tuple[tuple[Node, ...]
             nodes.append(Count(counted or ""))
             at += 1
         else:
-            node, at = _braced(text, at)
+            node, at = _braced(text, at, counted)
             nodes.append(node)
         start = at
     if at > start:
@@ -122,7 +130,7 @@ def _sequence(text: str, at: int, counted: str | None) -> tuple[tuple[Node, ...]
     return tuple(nodes), at
 
 
-def _braced(text: str, opening: int) -> tuple[Node, int]:
+def _braced(text: str, opening: int, counted: str | None) -> tuple[Node, int]:
     """Read what stands in braces from ``opening``; return it and the position after the closing brace."""
     at = opening + 1
     while at < len(text) and text[at] not in "{},":
@@ -131,16 +139,18 @@ def _braced(text: str, opening: int) -> tuple[Node, int]:
     if at == len(text) or text[at] == "{":
         raise _malformed(text, opening, "this brace is not closed")
     if text[at] == ",":
-        return _plural(text, opening, at + 1, _name(text, opening, head))
+        return _choice(text, opening, at + 1, _name(text, opening, head), counted)
     name, _, rest = head.partition("|")
     kind, _, argument = rest.partition(":")
     return Placeholder(_name(text, opening, name), kind.strip(), argument.strip()), at + 1
 
 
-def _plural(text: str, opening: int, at: int, name: str) -> tuple[Plural, int]:
+def _choice(text: str, opening: int, at: int, name: str, counted: str | None) -> tuple[Plural | Select, int]:
+    """Read the forms of a plural or a select; `#` in a select is that of the plural around it."""
     comma = text.find(",", at)
-    if comma < 0 or text[at:comma].strip() != "plural":
-        raise _malformed(text, opening, "after the comma only `plural, …` may follow")
+    kind = text[at:comma].strip() if comma >= 0 else ""
+    if kind not in ("plural", "select"):
+        raise _malformed(text, opening, "after the comma only `plural, …` or `select, …` may follow")
     branches: list[Branch] = []
     at = comma + 1
     while True:
@@ -150,19 +160,23 @@ def _plural(text: str, opening: int, at: int, name: str) -> tuple[Plural, int]:
             break
         brace = text.find("{", at)
         if brace < 0:
-            raise _malformed(text, opening, "this plural is not closed")
-        selector = _selector(text, at, text[at:brace].strip())
-        nodes, at = _sequence(text, brace + 1, name)
+            raise _malformed(text, opening, f"this {kind} is not closed")
+        selector = _selector(text, at, text[at:brace].strip(), kind)
+        if selector in {branch.selector for branch in branches}:
+            raise _malformed(text, at, f"{selector!r} stands twice in this {kind}")
+        nodes, at = _sequence(text, brace + 1, name if kind == "plural" else counted)
         if at == len(text):
             raise _malformed(text, brace, "this brace is not closed")
         branches.append(Branch(selector, nodes))
         at += 1
     if "other" not in {branch.selector for branch in branches}:
-        raise _malformed(text, opening, "this plural has no `other` form")
-    return Plural(name, tuple(branches)), at + 1
+        raise _malformed(text, opening, f"this {kind} has no `other` form")
+    return (Plural if kind == "plural" else Select)(name, tuple(branches)), at + 1
 
 
-def _selector(text: str, at: int, selector: str) -> str:
+def _selector(text: str, at: int, selector: str, kind: str) -> str:
+    if kind == "select":
+        return _name(text, at, selector)
     if selector in SELECTORS or (selector.startswith("=") and selector[1:].isdigit()):
         return selector
     raise _malformed(text, at, f"{selector!r} is no plural form (zero, one, two, few, many, other, or =0)")
@@ -180,5 +194,6 @@ def _malformed(template: str, at: int, why: str) -> FeatureError:
         f"a text template is malformed at position {at}: {why}.",
         code="F260",
         found=repr(template),
-        hint="write {name}, {name|filter:argument} or {name, plural, one {…} other {# …}}.",
+        hint="write {name}, {name|filter:argument}, {name, plural, one {…} other {# …}} "
+        "or {name, select, word {…} other {…}}.",
     )

@@ -14,7 +14,7 @@ from babel import Locale
 
 from earlywarn.errors import FeatureError, suggest
 from earlywarn.reasons import formats
-from earlywarn.reasons.templates import Count, Node, Placeholder, Plural, parse, placeholders
+from earlywarn.reasons.templates import Count, Node, Placeholder, Plural, Select, parse, placeholders
 
 if TYPE_CHECKING:
     from earlywarn.features.catalogue import Family, Feature
@@ -35,8 +35,8 @@ def render(template: str, values: Mapping[str, object], *, language: str, curren
     Parameters
     ----------
     template : str
-        Words with `{name}`, `{name|number:1}`, `{name|percent}`, `{name|money}`, `{name|date}` and
-        `{name, plural, =0 {…} one {…} other {# …}}`.
+        Words with `{name}`, `{name|number:1}`, `{name|percent}`, `{name|money}`, `{name|date}`,
+        `{name, plural, =0 {…} one {…} other {# …}}` and `{name, select, word {…} other {…}}`.
     values : mapping of str to number, str or date
         Shares are 0 to 1; dates are timestamps, "YYYY-MM-DD" or microseconds since 1970.
     language : str
@@ -58,6 +58,8 @@ def render(template: str, values: Mapping[str, object], *, language: str, curren
     --------
     >>> render("{k, plural, one {# dag} other {# dagen}}, {s|percent}", {"k": 3, "s": 0.5}, language="nl")
     '3 dagen, 50%'
+    >>> render("{why, select, funds {onvoldoende saldo} other {{why}}}", {"why": "funds"}, language="nl")
+    'onvoldoende saldo'
     """
     locale = formats.locale_of(language)
     return "".join(_write(node, values, locale, currency) for node in parse(template))
@@ -178,17 +180,19 @@ def _write(node: Node, values: Mapping[str, object], locale: Locale, currency: s
     if isinstance(node, str):
         return node
     value = _value(node.name, values)
-    if isinstance(node, Plural):
+    if isinstance(node, Plural | Select):
         return "".join(_write(part, values, locale, currency) for part in _form(node, value, locale))
     if isinstance(node, Count):
         return formats.number(value, "", locale)
     return _filtered(node, value, locale, currency)
 
 
-def _form(node: Plural, value: object, locale: Locale) -> tuple[Node, ...]:
+def _form(node: Plural | Select, value: object, locale: Locale) -> tuple[Node, ...]:
+    forms = {branch.selector: branch.nodes for branch in node.branches}
+    if isinstance(node, Select):
+        return forms.get(str(value), forms["other"])
     count = formats.as_number(value)
     whole = int(count) if count == int(count) else count
-    forms = {branch.selector: branch.nodes for branch in node.branches}
     exact = forms.get(f"={whole}")
     return exact if exact is not None else forms.get(locale.plural_form(whole), forms["other"])
 

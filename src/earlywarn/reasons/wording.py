@@ -73,6 +73,10 @@ WORDS: Mapping[str, tuple[str, str, str]] = {
         "number of different values of {what}", "aantal verschillende waarden van {what}",
         "nombre de valeurs différentes de {what}",
     ),
+    "streak": (
+        "newest facts in a row with {what}", "nieuwste feiten op rij met {what}",
+        "faits les plus récents consécutifs avec {what}",
+    ),
     "own": ("{name} of {what}", "{name} van {what}", "{name} de {what}"),
     "field": (
         "{what} of the obligation that is observed", "{what} van de betalingsverplichting die wordt bekeken",

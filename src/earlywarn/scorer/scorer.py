@@ -21,7 +21,7 @@ from earlywarn.dates import moment
 from earlywarn.errors import BundleError, DataError, FeatureError, suggest
 from earlywarn.features.catalogue import FeatureSet
 from earlywarn.features.context import Context
-from earlywarn.outcomes import Outcome, cycle_accounts
+from earlywarn.outcomes import CyclePool, Outcome, cycle_accounts
 from earlywarn.reasons.codes import families_of
 from earlywarn.reasons.families import family_sums
 from earlywarn.risk.model import RiskModel
@@ -127,6 +127,8 @@ class Scorer:
     def context(self, ledger: Any, as_of: Any = None, *, progress: Callable[[float], None] | None = None) -> Context:
         """What crosses customers, reduced first: made of the whole book, it serves buckets and single customers.
 
+        With running periods among the stages it holds what their projected bills need of other customers, too.
+
         Parameters
         ----------
         ledger : Ledger, LedgerStore, or iterable of Ledger
@@ -139,7 +141,8 @@ class Scorer:
         -------
         Context
         """
-        return Context.of(ledger, [*self.features, *self.policy_features], as_of=as_of, progress=progress)
+        wanted = [*self.features, *self.policy_features]
+        return Context.of(ledger, wanted, as_of=as_of, cycles=self.outcome.sees_cycles, progress=progress)
 
     def score(
         self,
@@ -176,7 +179,13 @@ class Scorer:
         return self._score(ledger, as_of, horizon_days, customers, context, progress).scores
 
     def reasons(
-        self, ledger: Ledger, scores: pd.DataFrame, *, top: int | None = 3, language: str = "en"
+        self,
+        ledger: Ledger,
+        scores: pd.DataFrame,
+        *,
+        top: int | None = 3,
+        language: str = "en",
+        context: Context | None = None,
     ) -> pd.DataFrame:
         """Reason codes in words for rows of a score.
 
@@ -189,15 +198,31 @@ class Scorer:
         top : int or None
             As in `RiskModel.reason_codes`.
         language : str
+        context : Context, optional
+            The one that was scored with.
 
         Returns
         -------
         DataFrame, as from `RiskModel.reason_codes`
         """
         horizon = max(int(scores["lead_days"].max()), 0) if len(scores) else 0
-        obs = self.outcome.standing(ledger, scores.attrs["as_of"], horizon).set_index("obligation_id", drop=False)
-        matrix = self.features.compute(ledger, obs.loc[scores["obligation_id"]].set_axis(scores.index))
+        obs = self.outcome.standing(ledger, scores.attrs["as_of"], horizon, pool=self._pool(ledger, context))
+        asked = obs.set_index("obligation_id", drop=False).loc[scores["obligation_id"]].set_axis(scores.index)
+        matrix = self.features.compute(ledger, asked, context=context)
         return self.model.reason_codes(matrix, top=top, language=language, currency=ledger.currency)
+
+    def _pool(self, ledger: Ledger, context: Context | None) -> CyclePool | None:
+        """What running periods need of other customers; None when the ledger itself says it."""
+        if context is None or not self.outcome.sees_cycles:
+            return None
+        context.check((), ledger)
+        if context.pool is None:
+            raise FeatureError(
+                "the context lacks what running periods need of other customers.",
+                code="F224",
+                hint="make it with scorer.context(ledger), or Context.of(ledger, features, cycles=True).",
+            )
+        return context.pool
 
     def _score(
         self,
@@ -209,7 +234,8 @@ class Scorer:
         progress: Callable[[float], None] | None,
     ) -> _Scored:
         at = _day_after(ledger) if as_of is None else _moment(as_of, ledger)
-        obs = self.outcome.standing(ledger, at, horizon_days, disputed=True)
+        pool = self._pool(ledger, context)
+        obs = self.outcome.standing(ledger, at, horizon_days, disputed=True, pool=pool)
         if customers is not None:
             asked = list(customers)
             strange = sorted(set(asked) - set(ledger.customers))
@@ -249,8 +275,9 @@ class Scorer:
         )[list(SCORE_COLUMNS)]
         scores.attrs["as_of"] = at.isoformat()
         scores.attrs["model_version"] = self.model_version
+        stale = () if pool is None or context is None else context.stale(moment(at, ledger.timezone))
         scores.attrs["notices"] = (
-            *matrix.attrs["notices"],
+            *dict.fromkeys([*matrix.attrs["notices"], *stale]),
             *self._lead_notice(scores),
             *_moment_notice(ledger, at),
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal, DecimalException
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,9 @@ import pandas as pd
 
 from earlywarn.dates import NAT, US_PER_DAY
 from earlywarn.errors import suggest
+from earlywarn.tables.blocks import in_blocks
 from earlywarn.tables.schema import Column
-from earlywarn.tables.text import Text
+from earlywarn.tables.text import Text, occurring
 
 __all__ = ["Faults", "Text", "coerce", "no_money", "stated", "text_of"]
 
@@ -103,14 +105,19 @@ def text_of(series: pd.Series[Any]) -> Text:
         words = [_word(value) for value in values]
     labels = sorted(dict.fromkeys(filter(None, words)))
     place = dict(zip(labels, range(len(labels)), strict=True))
-    recode = np.fromiter((place.get(word, -1) for word in [*words, ""]), dtype=np.int64, count=len(words) + 1)
-    return Text(recode[codes], tuple(labels))
+    recode = np.fromiter(map(place.get, [*words, ""], repeat(-1)), dtype=np.int64, count=len(words) + 1)
+    return Text(in_blocks(recode.take, codes), tuple(labels))
 
 
-def _distinct(series: pd.Series[Any]) -> tuple[Rows, list[Any]]:
-    """A column as codes into its distinct values, -1 where missing."""
+def _distinct(series: pd.Series[Any]) -> tuple[npt.NDArray[Any], list[Any]]:
+    """A column as codes into its distinct values, -1 where missing; a category that does not occur counts as blank."""
+    if isinstance(series.dtype, pd.CategoricalDtype):
+        codes = series.cat.codes.to_numpy()
+        values = np.array(series.cat.categories, dtype=object)
+        values[~occurring(codes, len(values))] = ""
+        return codes, values.tolist()
     codes, uniques = pd.factorize(series, use_na_sentinel=True)
-    return codes.astype(np.int64, copy=False), np.asarray(uniques, dtype=object).tolist()
+    return codes, np.asarray(uniques, dtype=object).tolist()
 
 
 def _word(value: Any) -> str:
@@ -128,9 +135,12 @@ def _outside_vocabulary(text: Text, column: Column) -> list[tuple[str, str, Mask
 
 
 def _to_numbers(series: pd.Series[Any]) -> tuple[Any, list[tuple[str, str, Mask]]]:
-    given = stated(series)
     numbers = pd.to_numeric(series, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-    bad = given & ~np.isfinite(numbers)
+    bad = ~np.isfinite(numbers)
+    if bad.any():
+        bad &= stated(series)
+    if not bad.any():
+        return numbers.copy(), []
     return np.where(bad, np.nan, numbers), [("D130", "is no number", bad)]
 
 
@@ -146,20 +156,38 @@ def _to_bools(series: pd.Series[Any]) -> tuple[Any, list[tuple[str, str, Mask]]]
 
 def _to_money(series: pd.Series[Any], digits: int) -> tuple[Any, list[tuple[str, str, Mask]]]:
     """Minor units; decimals beyond the currency's are a fault, binary noise of floats is not."""
-    given = stated(series)
     if not pd.api.types.is_numeric_dtype(series.dtype):
-        return _text_to_money(series, given, digits)
-    scaled = series.to_numpy(dtype=np.float64, na_value=np.nan) * 10.0**digits
-    finite = np.isfinite(scaled) & (np.abs(scaled) < 2**53)
-    whole = np.rint(np.where(finite, scaled, 0.0))
-    noise = np.maximum(1e-6, 8 * np.finfo(np.float64).eps * np.abs(whole))
-    fine = finite & (np.abs(np.where(finite, scaled, 0.0) - whole) > noise)
-    minor = np.where(given & finite & ~fine, whole, 0.0).astype(np.int64)
-    faults = [
-        ("D131", "is no amount", given & ~finite),
-        ("D132", f"has more than {digits} decimals", fine),
-    ]
-    return np.where(given & finite & ~fine, minor, no_money), faults
+        return _text_to_money(series, stated(series), digits)
+    amounts = series.to_numpy(dtype=np.float64, na_value=np.nan)
+    minor = in_blocks(lambda block: _minor_units(block, digits), amounts)
+    bad = minor == no_money
+    if bad.any():
+        bad &= stated(series)
+    if not bad.any():
+        return minor, []
+    fine = bad.copy()
+    fine[bad] = _in_reach(_scaled(amounts[bad], digits))
+    return minor, [("D131", "is no amount", bad & ~fine), ("D132", f"has more than {digits} decimals", fine)]
+
+
+def _minor_units(amounts: npt.NDArray[np.float64], digits: int) -> Rows:
+    """Amounts in minor units; no money where they are not whole but for the noise of floats."""
+    scaled = _scaled(amounts, digits)
+    with np.errstate(invalid="ignore"):  # no number, or more than an integer holds
+        whole = np.rint(scaled)
+        noise = np.maximum(1e-6, 8 * np.finfo(np.float64).eps * np.abs(whole))
+        fit = _in_reach(scaled) & (np.abs(scaled - whole) <= noise)
+        return np.where(fit, whole.astype(np.int64), no_money)
+
+
+def _scaled(amounts: npt.NDArray[np.float64], digits: int) -> npt.NDArray[np.float64]:
+    with np.errstate(over="ignore"):
+        return amounts * 10.0**digits
+
+
+def _in_reach(scaled: npt.NDArray[np.float64]) -> Mask:
+    """Which amounts are numbers that a float holds to the last digit."""
+    return np.abs(scaled) < 2**53
 
 
 def _text_to_money(series: pd.Series[Any], given: Mask, digits: int) -> tuple[Any, list[tuple[str, str, Mask]]]:
@@ -189,8 +217,8 @@ def _to_dates(series: pd.Series[Any], timezone: str) -> tuple[Any, list[tuple[st
     if isinstance(series.dtype, pd.DatetimeTZDtype):
         series = series.dt.tz_convert(timezone).dt.tz_localize(None)
     if pd.api.types.is_datetime64_dtype(series.dtype):
-        us = series.to_numpy().astype("M8[us]").view(np.int64)
-        return _within_reach(us, series.isna().to_numpy())
+        us = in_blocks(lambda moments: moments.astype("M8[us]").view(np.int64), series.to_numpy())
+        return _within_reach(us, us == NAT)
     if pd.api.types.is_numeric_dtype(series.dtype):
         given = stated(series)
         return np.full(len(series), NAT, dtype=np.int64), [("D133", "is a number, no date", given)]
@@ -239,9 +267,7 @@ def _parse_iso(text: str) -> Any:
 def _within_reach(us: Rows, missing: Mask) -> tuple[Rows, list[tuple[str, str, Mask]]]:
     out = (us < EARLIEST) | (us >= LATEST)
     far = ~missing & out
-    return np.where(far | missing, NAT, us) if out.any() or missing.any() else us, [
-        ("D137", "lies before 1900 or after 2199", far)
-    ]
+    return np.where(out, NAT, us) if far.any() else us, [("D137", "lies before 1900 or after 2199", far)]
 
 
 def stated(series: pd.Series[Any]) -> Mask:

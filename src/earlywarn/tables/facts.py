@@ -6,7 +6,7 @@ A row is visible from after ``known_at`` until its next version is known; a cell
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
 from typing import Any
@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from earlywarn.dates import ALWAYS, FOREVER, NAT, US_PER_DAY, known_after, to_datetime64, visible
+from earlywarn.tables.blocks import in_blocks, moved, taken
 from earlywarn.tables.checks import Faults, Text, coerce, no_money
 from earlywarn.tables.schema import TableSchema
 
@@ -30,6 +31,8 @@ SCHEDULE_KNOWN_DAYS = 30
 @dataclass(frozen=True)
 class Facts:
     """Dated facts of one table or stream; all arrays have shape (n_facts,).
+
+    Arrays are not written to: columns that hold the same share one array, and one value for all rows is kept once.
 
     Attributes
     ----------
@@ -86,23 +89,36 @@ class Facts:
         return np.full(len(self), NAT, dtype=np.int64) if values is None else np.asarray(values, dtype=np.int64)
 
     def take(self, rows: Any) -> Facts:
-        """The given rows; the facts themselves when a mask keeps them all."""
-        if isinstance(rows, np.ndarray) and rows.dtype == bool and rows.all():
-            return self
-        happened = self.happened_at[rows]
-        columns = {
-            name: happened if values is self.happened_at else _take(values, rows)
-            for name, values in self.columns.items()
-        }
+        """The given rows; the facts themselves when a mask keeps them all. What shares an array goes on sharing it."""
+        if isinstance(rows, np.ndarray) and rows.dtype == bool:
+            if rows.all():
+                return self
+            rows = np.flatnonzero(rows)
+        return self._rearranged(lambda arrays: taken(arrays, rows))
+
+    def moved(self, order: Rows, free: Rows) -> Facts:
+        """All rows in another order, in the memory of these facts and of ``free``; these are of no use afterwards."""
+        return self._rearranged(lambda arrays: moved(arrays, order, free))
+
+    def _rearranged(self, rearrange: Callable[[list[npt.NDArray[Any]]], list[npt.NDArray[Any]]]) -> Facts:
+        columns = dict(self.columns)
+        clocks = (self.happened_at, self.known_at, self.known_until, self.owner, self.row)
+        arrays = {id(one): one for one in (*map(_array, columns.values()), *clocks, *self.cell_known.values())}
+        new = dict(zip(arrays, rearrange(list(arrays.values())), strict=True))
         return replace(
             self,
-            columns=MappingProxyType(columns),
-            happened_at=happened,
-            known_at=self.known_at[rows],
-            known_until=self.known_until[rows],
-            owner=self.owner[rows],
-            row=self.row[rows],
-            cell_known={name: known[rows] for name, known in self.cell_known.items()},
+            columns=MappingProxyType(
+                {
+                    name: Text(new[id(values.codes)], values.labels) if isinstance(values, Text) else new[id(values)]
+                    for name, values in columns.items()
+                }
+            ),
+            happened_at=new[id(self.happened_at)],
+            known_at=new[id(self.known_at)],
+            known_until=new[id(self.known_until)],
+            owner=new[id(self.owner)],
+            row=new[id(self.row)],
+            cell_known={name: new[id(known)] for name, known in self.cell_known.items()},
         )
 
     def known_before(self, as_of: int) -> Facts:
@@ -166,7 +182,11 @@ def units(minor: npt.NDArray[Any], digits: int) -> npt.NDArray[np.float64]:
     >>> units(np.array([1250, no_money]), 2)
     array([12.5,  nan])
     """
-    return np.where(minor == no_money, np.nan, np.where(minor == no_money, 0, minor) / 10.0**digits)
+    values: npt.NDArray[np.float64] = minor / 10.0**digits
+    unstated = minor == no_money
+    if unstated.any():
+        values = np.where(unstated, np.nan, values)
+    return values
 
 
 def plain(value: Any) -> Any:
@@ -183,8 +203,8 @@ def blank(values: Values, where: npt.NDArray[np.bool_]) -> Values:
     return np.where(where, np.nan, values)
 
 
-def _take(values: Values, rows: Any) -> Values:
-    return values.take(rows) if isinstance(values, Text) else values[rows]
+def _array(values: Values) -> npt.NDArray[Any]:
+    return values.codes if isinstance(values, Text) else values
 
 
 def check_table(
@@ -231,10 +251,10 @@ def check_table(
             values = values.filled(column.default)
         if column.required:
             empty = _missing(values) & good
-            faults.add(
-                schema.name, np.flatnonzero(empty), name, "D138", f"{schema.name}.{name} is empty", frame[name][empty]
-            )
-            good &= ~empty
+            if empty.any():
+                note = f"{schema.name}.{name} is empty"
+                faults.add(schema.name, np.flatnonzero(empty), name, "D138", note, frame[name][empty])
+                good &= ~empty
         columns[name] = values
     for name, column in schema.columns.items():  # a column that was not handed over means what an empty cell means
         if column.default is not None and name not in columns:
@@ -251,13 +271,13 @@ def _missing(values: Values) -> npt.NDArray[np.bool_]:
 
 def _date(schema: TableSchema, columns: dict[str, Values], count: int, lag_days: int) -> Facts:
     """When each row happened and became known, and when its late cells did."""
-    no_time = np.full(count, ALWAYS if schema.lasting else NAT, dtype=np.int64)
-    happened = columns.get(schema.time or "", no_time)
+    happened = columns.get(schema.time) if schema.time else None
+    if happened is None:
+        happened = np.full(count, ALWAYS if schema.lasting else NAT, dtype=np.int64)
     assert not isinstance(happened, Text)
     if schema.lasting:
         happened = np.where(happened == NAT, ALWAYS, happened)
-    code, moments = pd.factorize(happened)
-    known = np.where(moments == ALWAYS, ALWAYS, known_after(moments, lag_days, bank=schema.bank_lag))[code]
+    known = in_blocks(lambda moments: _known(moments, schema, lag_days), happened)
     if schema.name == "schedule":
         known = _schedule_known(columns, happened)
     stated = columns.pop("known_at", None)
@@ -277,12 +297,19 @@ def _date(schema: TableSchema, columns: dict[str, Values], count: int, lag_days:
         columns=MappingProxyType(columns),
         happened_at=happened,
         known_at=known,
-        known_until=np.full(count, FOREVER, dtype=np.int64),
-        owner=np.full(count, -1, dtype=np.int64),
+        known_until=np.broadcast_to(np.int64(FOREVER), count),
+        owner=np.broadcast_to(np.int64(-1), count),
         row=np.arange(count, dtype=np.int64),
         cell_known=MappingProxyType(cells),
         lasting=schema.lasting,
     )
+
+
+def _known(happened: Rows, schema: TableSchema, lag_days: int) -> Rows:
+    """When rows of a source that does not say so became known; each day is worked out once."""
+    code, moments = pd.factorize(happened)
+    known: Rows = np.where(moments == ALWAYS, ALWAYS, known_after(moments, lag_days, bank=schema.bank_lag))[code]
+    return known
 
 
 def _schedule_known(columns: Mapping[str, Values], due: Rows) -> Rows:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cache
+from itertools import compress
 from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -20,8 +21,8 @@ from earlywarn.dates import FOREVER, NAT, US_PER_DAY, day_end, iso, moment
 from earlywarn.errors import DataError, suggest
 from earlywarn.tables.checks import Faults, Text
 from earlywarn.tables.facts import Facts, check_table, first_version, known_later, plain
-from earlywarn.tables.order import in_order
-from earlywarn.tables.read import credit_notes_due, read_frame, rename_columns
+from earlywarn.tables.order import put_in_order
+from earlywarn.tables.read import credit_notes_due, read_table
 from earlywarn.tables.schema import STATIC, TABLES, TableSchema, declared
 
 __all__ = ["Checked", "Intake", "Settings"]
@@ -124,7 +125,7 @@ class Intake:
         missing = [f"the table {name!r} is missing" for name in ("invoices", "payments") if name not in tables]
         frames = {}
         for name, table in tables.items():
-            frame, lacking, unknown = rename_columns(read_frame(table, name), self.schemas[name], columns.get(name, {}))
+            frame, lacking, unknown = read_table(table, self.schemas[name], columns.get(name, {}))
             missing += lacking
             if unknown:
                 self.notices.append(f"{name}: columns not in the schema were left aside: {', '.join(unknown)}.")
@@ -180,11 +181,14 @@ class Intake:
         for name in _in_order_of_parents(self.schemas):
             tables[name] = self.owned(tables, name, customers, regions)
         self.check_references(tables)
-        # debts are numbered by the rows of the schedule; all else stands in the order in which it is read
-        tables = {name: facts if name == "schedule" else in_order(facts) for name, facts in tables.items()}
         faults = self.faults.frame()
         if strict and len(faults):
             raise _strict_error(faults, self.frames)
+        given = frozenset(self.frames)
+        self.frames.clear()  # what was handed over is not needed to put its facts in order
+        for name in self.schemas:
+            if name != "schedule":  # debts are numbered by its rows
+                tables[name] = put_in_order(tables[name])
         if len(faults):
             log.info("%d rows or cells were set aside; see ledger.faults", len(faults))
         settings = Settings(
@@ -198,7 +202,7 @@ class Intake:
             until=self.until if self.until is not None else _latest_known(tables),
             faults=faults,
             notices=tuple(self.notices),
-            given=frozenset(self.frames),
+            given=given,
             static=MappingProxyType(self.static),
         )
 
@@ -344,8 +348,9 @@ def _today() -> int:
 def _labels(tables: Mapping[str, Facts], column: str) -> tuple[str, ...]:
     found: set[str] = set()
     for facts in tables.values():
-        text = facts.text(column)
-        found.update(text.used().labels)
+        text = facts.columns.get(column)
+        if isinstance(text, Text):
+            found.update(compress(text.labels, text.occurs()))
     return tuple(sorted(found))
 
 

@@ -22,6 +22,7 @@ from earlywarn.tables.intake import Checked, Intake
 from earlywarn.tables.maturities import maturities
 from earlywarn.tables.postings import Entries, States
 from earlywarn.tables.read import read_frame, rename
+from earlywarn.tables.reads import with_days_covered
 from earlywarn.tables.schema import STREAMS
 from earlywarn.tables.settlement import settle
 
@@ -315,7 +316,11 @@ class Ledger:
             return found
         if name not in self._tables:
             raise DataError(f"there is no table {name!r}.", code="D102", hint=suggest(name, self.names))
-        return self._tables[name]
+        return self._usage if name == "usage" else self._tables[name]
+
+    @cached_property
+    def _usage(self) -> Facts:
+        return with_days_covered(self._tables["usage"])
 
     def frame(self, name: str) -> pd.DataFrame:
         """The latest version of each checked row, as a frame.
@@ -332,7 +337,8 @@ class Ledger:
             that were handed over; all the schema's columns when the table was not. Streams get ``customer_id``
             and stand in the order of debtors and time.
         """
-        facts = self.facts(name).current()
+        facts = self.facts(name) if name in STREAMS or name not in self._tables else self._tables[name]
+        facts = facts.current()
         if name not in STREAMS:
             facts = facts.take(np.argsort(facts.row, kind="stable"))
         frame = facts.frame(self.digits)

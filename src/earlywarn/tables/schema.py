@@ -231,7 +231,7 @@ _SCHEMAS = (
         "usage",
         _columns(
             "customer_id used_on:date quantity:number",
-            "usage_id contract_id used_from:date kind unit cost:money in_bundle:bool read",
+            "usage_id contract_id used_from:date kind unit cost:money in_bundle:bool read days_covered:number",
             read=_words("actual", "estimated"),
         ),
         key=("usage_id",),

@@ -15,6 +15,7 @@ import pandas as pd
 
 from earlywarn.dates import iso, moment
 from earlywarn.errors import DataError
+from earlywarn.tables.checks import text_of
 from earlywarn.tables.schema import STREAMS
 from earlywarn.tables.store_bucket import file_of
 from earlywarn.tables.store_buckets import bucket_of
@@ -242,12 +243,14 @@ class LedgerStore:
         Parameters
         ----------
         customer_ids : iterable of str, length n
+            Read as tables are: 7 and 7.0 are "7", blanks around an id are no part of it.
 
         Returns
         -------
         ndarray of int64, shape (n,)
         """
-        return bucket_of(customer_ids, len(self))
+        ids = customer_ids if isinstance(customer_ids, pd.Series) else pd.Series(list(customer_ids), dtype=object)
+        return bucket_of(text_of(ids).values(), len(self))
 
     def ledger_of(self, customer_id: str) -> StoredLedger:
         """The ledger of the bucket in which a debtor is.
@@ -255,6 +258,7 @@ class LedgerStore:
         Parameters
         ----------
         customer_id : str
+            As in `bucket_of`.
 
         Returns
         -------

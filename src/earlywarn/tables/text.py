@@ -10,7 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-__all__ = ["Text"]
+from earlywarn.tables.blocks import blocks
+
+__all__ = ["Text", "occurring"]
 
 Mask = npt.NDArray[np.bool_]
 Rows = npt.NDArray[np.int64]
@@ -46,7 +48,7 @@ class Text:
 
     def codes_in(self, labels: Sequence[str]) -> Rows:
         """The same texts as codes into other labels; -1 where missing or not among them."""
-        if labels is self.labels or not self.labels:
+        if labels is self.labels or not self.labels or tuple(labels) == self.labels:
             return self.codes
         if len(self.codes) < len(self.labels):
             return self.used().codes_in(labels)
@@ -54,9 +56,15 @@ class Text:
         place = {label: code for code, label in enumerate(labels) if label in asked}
         return np.array([place.get(label, -1) for label in self.labels] + [-1], dtype=np.int64)[self.codes]
 
+    def occurs(self) -> Mask:
+        """Which of the labels occur, shape (n_labels,)."""
+        return occurring(self.codes, len(self.labels))
+
     def used(self) -> Text:
         """The same column, without labels that do not occur."""
-        occurs = np.bincount(self.codes + 1, minlength=len(self.labels) + 1)[1:] > 0
+        occurs = self.occurs()
+        if occurs.all():
+            return self
         place = np.append(np.cumsum(occurs) - 1, -1)
         return Text(place[self.codes], tuple(self.labels[code] for code in np.flatnonzero(occurs)))
 
@@ -76,3 +84,17 @@ class Text:
     def empty(count: int) -> Text:
         """A column without any text."""
         return Text(np.full(count, -1, dtype=np.int64), ())
+
+
+def occurring(codes: npt.NDArray[Any], count: int) -> Mask:
+    """Which of the codes 0 … count - 1 occur.
+
+    Examples
+    --------
+    >>> occurring(np.array([2, -1, 0]), 3)
+    array([ True, False,  True])
+    """
+    occurs = np.zeros(count + 1, dtype=bool)
+    for block in blocks(len(codes)):
+        occurs[codes[block]] = True
+    return occurs[:count]
