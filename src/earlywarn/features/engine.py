@@ -151,6 +151,7 @@ class _Block:
         self.happened = _writable(timeline.facts.happened_at[self.facts])
         self.known = _writable(timeline.facts.known_at[self.facts])
         self.odd = timeline.odd[self.facts.start : self.facts.stop + 1]
+        self._places: dict[tuple[str, int, int], Rows] = {}
         self._bounds: dict[tuple[Any, ...], tuple[Rows, Rows, Rows]] = {}
         self._streams: dict[Node | None, _Stream] = {}
         self._values: dict[tuple[Node | None, Node | None], _Values] = {}
@@ -183,16 +184,8 @@ class _Block:
         """(low, high) in the stream of the condition, and the observations that no slice serves."""
         key = (selection.days, selection.until, selection.ahead)
         if key not in self._bounds:
-            count = len(self.as_of)
             since, until = edges(selection, self.as_of, lasting=self.timeline.facts.lasting)
-            low, high, no_slice = np.empty(count, np.int64), np.empty(count, np.int64), np.empty(count, np.uint8)
-            in_ranges(
-                kernels.bounds, count, self.place_of_owner, self.as_of, since, until, self.begins,
-                self.happened, self.known, self.odd, low, high, no_slice,
-            )  # fmt: skip
-            dirty = np.flatnonzero(no_slice)
-            high[dirty] = low[dirty]
-            self._bounds[key] = low, high, dirty
+            self._bounds[key] = self.bounds(since, until) if len(self.odd) else self.plain_bounds(since, until)
         low, high, dirty = self._bounds[key]
         stream = self.stream(selection.where)
         low, high = stream.place(low), stream.place(high)
@@ -200,6 +193,33 @@ class _Block:
             high = np.maximum(low, high - selection.skip)
         if selection.last is not None:
             low = np.maximum(low, high - selection.last)
+        return low, high, dirty
+
+    def plain_bounds(self, since: Rows, until: Rows) -> tuple[Rows, Rows, Rows]:
+        """The same where each entity's facts became known in order: what is known is all up to one place."""
+        low, high = self.place(since, self.happened, "happened"), self.place(until, self.happened, "happened")
+        known = self.place(self.as_of, self.known, "known")
+        return low, np.maximum(low, np.minimum(high, known)), np.empty(0, np.int64)
+
+    def place(self, edge: Rows, moments: Rows, name: str) -> Rows:
+        """Place of the first fact not before each observation's edge; worked out once for windows that share it."""
+        some = len(edge) > 0
+        key = (name, int(edge[0]) - int(self.as_of[0]), int(edge[-1]) - int(self.as_of[-1])) if some else (name, 0, 0)
+        if key not in self._places:
+            self._places[key] = np.empty(len(edge), np.int64)
+            in_ranges(kernels.places, len(edge), self.place_of_owner, edge, self.begins, moments, self._places[key])
+        return self._places[key]
+
+    def bounds(self, since: Rows, until: Rows) -> tuple[Rows, Rows, Rows]:
+        """Slices, and the observations of which no slice tells what was known."""
+        count = len(self.as_of)
+        low, high, no_slice = np.empty(count, np.int64), np.empty(count, np.int64), np.empty(count, np.uint8)
+        in_ranges(
+            kernels.bounds, count, self.place_of_owner, self.as_of, since, until, self.begins,
+            self.happened, self.known, self.odd, low, high, no_slice,
+        )  # fmt: skip
+        dirty = np.flatnonzero(no_slice)
+        high[dirty] = low[dirty]
         return low, high, dirty
 
     def stream(self, where: Node | None) -> _Stream:

@@ -17,14 +17,15 @@ from earlywarn.features.aggregates import DRIFT_BASELINE, DRIFT_CLIP, DRIFT_PRIO
 
 __all__ = [
     "DRIFT", "EWMA", "SLOPE", "STREAK",
-    "bounds", "count_before", "deviations", "distinct", "moments", "quantiles", "weighted",
+    "bounds", "count_before", "deviations", "distinct", "moments", "places", "quantiles",
+    "weighted",
 ]  # fmt: skip
 
 SLOPE, EWMA, DRIFT, STREAK = 0, 1, 2, 3
 _DAY = float(US_PER_DAY)
 EPSILON = float(np.finfo(np.float64).eps)
-#: Into how many ranges values are counted to find a quantile.
-RANGES = 64
+#: Into how many ranges values are counted to find a quantile, at most; in groups of so many that are counted too.
+RANGES, GROUP = 256, 16
 #: Adding in any order, so that the processor can add several at once; values are never missing here.
 _FAST = {"reassoc", "nnan", "nsz", "contract"}
 
@@ -56,6 +57,15 @@ def _first_from(moments: Any, low: int, high: int, edge: int) -> Any:
             if moments[middle - 1] < edge:
                 return middle
     return last
+
+
+@compiled("void(int64, int64, int64[::1], int64[::1], int64[::1], int64[::1], int64[::1])")
+def places(start: int, stop: int, owner: Any, edge: Any, begins: Any, moments: Any, out: Any) -> None:
+    """Place of each owner's first fact whose moment is not before an edge; 0 for nobody's."""
+    for i in range(start, stop):
+        out[i] = 0
+        if owner[i] >= 0:
+            out[i] = _first_from(moments, begins[owner[i]], begins[owner[i] + 1], edge[i])
 
 
 @compiled(
@@ -239,35 +249,37 @@ def _placed(x: Any, n: int, k: int) -> None:
 
 @compiled("void(float64[::1], int64, int64, float64, float64, int32[::1])", fastmath=_FAST, inline="never")
 def _ranged(values: Any, low: int, high: int, least: float, scale: float, range_of: Any) -> None:
-    """Into which of `RANGES` even parts, from ``least`` on, each value of a slice falls."""
+    """Into which of even parts, from ``least`` on, each value of a slice falls."""
     for j in range(low, high):
         range_of[j - low] = np.int32((values[j] - least) * scale)
 
 
-@compiled("void(float64[::1], int64, int64, int32[::1], int64[::1], int64[::1])", inline="never")
-def _into_ranges(values: Any, low: int, high: int, range_of: Any, begins: Any, places: Any) -> None:
-    """The places of a slice that is not empty, range by range; one range where the arithmetic tells none apart.
+@compiled("int64(float64[::1], int64, int64, int32[::1], int64[::1], int64[::1])", inline="never")
+def _into_ranges(values: Any, low: int, high: int, range_of: Any, begins: Any, places: Any) -> Any:
+    """The places of a slice that is not empty, range by range, about as many ranges as places; how many they are.
 
-    ``begins`` (`RANGES` + 1) says where each range begins in ``places``.
+    ``begins`` says where each range begins in ``places``. All is one range where the arithmetic tells no parts apart.
     """
+    ranges = min(RANGES, ((high - low) // GROUP + 1) * GROUP)
     least, most = _extremes(values, low, high)
-    scale = (RANGES - 1) / (most - least)
+    scale = (ranges - 1) / (most - least)
     if most - least < 1e300 and scale < 1e300:
         _ranged(values, low, high, least, scale, range_of)
     else:
         range_of[: high - low] = 0
-    begins[:] = 0
+    begins[: ranges + 1] = 0
     for j in range(high - low):
         begins[range_of[j] + 1] += 1
-    for k in range(RANGES):
+    for k in range(ranges):
         begins[k + 1] += begins[k]
     for j in range(high - low - 1, -1, -1):  # each end moves down to its begin
         k = range_of[j] + 1
         begins[k] -= 1
         places[begins[k]] = low + j
-    for k in range(RANGES):
+    for k in range(ranges):
         begins[k] = begins[k + 1]
-    begins[RANGES] = high - low
+    begins[ranges] = high - low
+    return ranges
 
 
 @compiled("int64(float64[::1], int64, int64, int64, int64[::1], int64[::1], float64[::1])", inline="never")
@@ -290,7 +302,11 @@ def _counted(values: Any, low: int, high: int, q: float, begins: Any, places: An
     """
     place = q * (high - low - 1)
     k = int(np.floor(place))
-    rest, part = place - k, 0
+    rest, part = place - k, RANGES
+    while count[part] <= k:  # the counts of the groups stand behind those of the ranges
+        k -= count[part]
+        part += 1
+    part = (part - RANGES) * GROUP
     while count[part] <= k:
         k -= count[part]
         part += 1
@@ -316,9 +332,11 @@ def _counted(values: Any, low: int, high: int, q: float, begins: Any, places: An
 )
 def selected(x: Any, n: int, q: float, range_of: Any, begins: Any, places: Any, count: Any, y: Any) -> Any:
     """Linear quantile of the first ``n`` values; the arrays after ``q`` are room to work in."""
-    _into_ranges(x, 0, n, range_of, begins, places)
-    for k in range(RANGES):
+    ranges = _into_ranges(x, 0, n, range_of, begins, places)
+    for k in range(ranges):
         count[k] = begins[k + 1] - begins[k]
+    for k in range(ranges // GROUP):
+        count[RANGES + k] = begins[(k + 1) * GROUP] - begins[k * GROUP]
     return _counted(x, 0, n, q, begins, places, count, y)
 
 
@@ -344,20 +362,23 @@ def quantiles(start: int, stop: int, shares: Any, values: Any, low: Any, high: A
         room = max(room, high[end - 1] - low[i])
         i = end
     y, range_of, places = np.empty(room + 1), np.empty(room, np.int32), np.empty(room, np.int64)
-    begins, count = np.empty(RANGES + 1, np.int64), np.empty(RANGES, np.int64)
+    begins, count = np.empty(RANGES + 1, np.int64), np.empty(RANGES + RANGES // GROUP, np.int64)
     i = start
     while i < stop:
         end, a, b = _run(i, stop, low, high), low[i], low[i]
         if high[i] > a:
-            _into_ranges(values, a, high[end - 1], range_of, begins, places)
-            count[:] = 0
+            ranges = _into_ranges(values, a, high[end - 1], range_of, begins, places)
+            count[:ranges] = 0
+            count[RANGES : RANGES + ranges // GROUP] = 0
         first = a
         while i < end:
             while b < high[i]:
                 count[range_of[b - first]] += 1
+                count[RANGES + range_of[b - first] // GROUP] += 1
                 b += 1
             while a < low[i]:
                 count[range_of[a - first]] -= 1
+                count[RANGES + range_of[a - first] // GROUP] -= 1
                 a += 1
             for k in range(len(shares)):
                 out[k, i] = _counted(values, a, b, shares[k], begins, places, count, y) if b > a else np.nan
@@ -371,7 +392,7 @@ def deviations(start: int, stop: int, centre: Any, values: Any, low: Any, high: 
     for i in range(start, stop):
         room = max(room, high[i] - low[i])
     x, y, range_of, places = np.empty(room), np.empty(room + 1), np.empty(room, np.int32), np.empty(room, np.int64)
-    begins, count = np.empty(RANGES + 1, np.int64), np.empty(RANGES, np.int64)
+    begins, count = np.empty(RANGES + 1, np.int64), np.empty(RANGES + RANGES // GROUP, np.int64)
     for i in range(start, stop):
         n = high[i] - low[i]
         out[i] = np.nan
@@ -403,18 +424,35 @@ def distinct(start: int, stop: int, values: Any, low: Any, high: Any, out: Any) 
         out[i] = different
 
 
-@compiled("float64(float64[::1], int64[::1], int64, int64, float64)", fastmath=_FAST, inline="never")
-def _slope(values: Any, happened: Any, a: int, b: int, mean: float) -> Any:
-    """Least-squares slope per day of a slice around its mean, added in any order."""
-    first, days = happened[a], 0.0
+@compiled(
+    "UniTuple(float64, 4)(float64[::1], int64[::1], int64, int64, int64, float64)", fastmath=_FAST, inline="never"
+)
+def _products(values: Any, happened: Any, a: int, b: int, origin: int, level: float) -> Any:
+    """Sums over a slice, in any order of adding: time from an origin, value above a level, time squared, product."""
+    times = rises = squares = products = 0.0
     for j in range(a, b):
-        days += float(happened[j] - first)
-    days /= b - a
-    spread = product = 0.0
-    for j in range(a, b):
-        t = float(happened[j] - first) - days
-        spread += t * t
-        product += t * (values[j] - mean)
+        t = float(happened[j] - origin)
+        d = values[j] - level
+        times += t
+        rises += d
+        squares += t * t
+        products += t * d
+    return times, rises, squares, products
+
+
+@compiled("float64(float64[::1], int64[::1], int64, int64)", inline="never")
+def _slope(values: Any, happened: Any, a: int, b: int) -> Any:
+    """Least-squares slope per day of a slice.
+
+    Taken from the first fact; around the means, in a second go, where that costs more than three digits.
+    """
+    n, origin = b - a, happened[a]
+    times, rises, squares, products = _products(values, happened, a, b, origin, values[a])
+    spread, product = squares - times * times / n, products - times * rises / n
+    if not (spread > 1e-3 * squares and abs(product) > 1e-3 * abs(products)):
+        middle = origin + int(times / n)
+        times, rises, squares, products = _products(values, happened, a, b, middle, total(values, a, b) / n)
+        spread, product = squares - times * times / n, products - times * rises / n
     return product / spread * _DAY
 
 
@@ -429,7 +467,7 @@ def weighted(
         for i in range(start, stop):
             room = max(room, high[i] - low[i])
     x, y, range_of, places = np.empty(room), np.empty(room + 1), np.empty(room, np.int32), np.empty(room, np.int64)
-    begins, count = np.empty(RANGES + 1, np.int64), np.empty(RANGES, np.int64)
+    begins, count = np.empty(RANGES + 1, np.int64), np.empty(RANGES + RANGES // GROUP, np.int64)
     for i in range(start, stop):
         a, b = low[i], high[i]
         n = b - a
@@ -438,7 +476,7 @@ def weighted(
             continue
         if what == SLOPE:
             if happened[b - 1] > happened[a]:
-                out[i] = _slope(values, happened, a, b, total(values, a, b) / n)
+                out[i] = _slope(values, happened, a, b)
         elif what == STREAK:
             j = b
             while j > a and values[j - 1] != 0.0:

@@ -33,7 +33,7 @@ __all__ = ["Leaves"]
 
 Rows = npt.NDArray[np.int64]
 #: About how many facts one block has, and about how many observations at most.
-BLOCK_FACTS, BLOCK_OBSERVATIONS = 2_000_000, 100_000
+BLOCK_FACTS, BLOCK_OBSERVATIONS = 1_000_000, 100_000
 #: Timelines of each ledger by table, for as long as the ledger lives.
 _TIMELINES: WeakKeyDictionary[Ledger, dict[str, Timeline]] = WeakKeyDictionary()
 _NUMBER = language.parse("count(invoices, days=36500)").aggregates[0]
