@@ -178,8 +178,49 @@ WRONG_SLICES = {
 
 @pytest.mark.parametrize("wrong", WRONG_SLICES)
 def test_a_wrong_slice_in_the_compiled_search_is_caught(wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine._Block, "plain_bounds", engine._Block.bounds)
     monkeypatch.setattr(engine, "kernels", uncompiled(*WRONG_SLICES[wrong]))
     assert caught(windows_are_half_open, [()]) or caught(only_what_was_known_is_seen, [()])
+
+
+#: Ways to get the shared places wrong: microseconds by which the moment of looking and the two edges are off.
+WRONG_PLACES = {
+    "sees what becomes known at the moment itself": (1, 0, 0),
+    "includes the nearer edge": (0, 0, 1),
+    "leaves out the farther edge": (0, 1, 0),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG_PLACES)
+def test_a_wrong_place_of_facts_in_order_is_caught(wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked, since_off, until_off = WRONG_PLACES[wrong]
+    place, bounds = engine._Block.place, engine._Block.plain_bounds
+    monkeypatch.setattr(
+        engine._Block, "place",
+        lambda self, edge, moments, name: place(self, edge + looked * (name == "known"), moments, name),
+    )  # fmt: skip
+    monkeypatch.setattr(
+        engine._Block, "plain_bounds", lambda self, since, until: bounds(self, since + since_off, until + until_off)
+    )
+    assert caught(windows_are_half_open, [()]) or caught(in_order_is_seen, [()])
+
+
+def test_facts_in_order_are_seen() -> None:
+    in_order_is_seen()
+
+
+def in_order_is_seen() -> None:
+    """A payment that is known at the very moment of looking is not seen yet; a microsecond later it is."""
+    at = pd.Timestamp("2026-03-31")
+    payments = pd.DataFrame(
+        {"payment_id": ["late"], "customer_id": ["d"], "paid_on": ["2026-03-03"], "amount": [3.0], "known_at": [at]}
+    )
+    invoices = pd.DataFrame(
+        [{"invoice_id": "A", "customer_id": "d", "issued_on": "2026-03-01", "due_on": "2026-03-20", "amount": 1.0}]
+    )
+    ledger = Ledger.from_tables(invoices=invoices, payments=payments, until="2026-06-01")
+    obs = pd.DataFrame({"customer_id": "d", "as_of": [at, at + pd.Timedelta(microseconds=1)]})
+    assert compute([Feature("sum", "sum(payments.amount)")], ledger, obs)["sum"].tolist() == [0, 3]
 
 
 def only_what_was_known_is_seen() -> None:
