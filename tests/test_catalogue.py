@@ -419,7 +419,7 @@ def test_sentences_an_analyst_reads(name: str, value: float | str, language: str
 @pytest.mark.parametrize("name", ["late_share_all", "days_beyond_terms_over5_share_all"])
 def test_a_share_with_a_prior_is_one_in_ten_where_nothing_is_known_and_is_called_an_estimate(name: str) -> None:
     assert eval(re.sub(r"(sum|count)\((?:[^()])*\)", "0", SHIPPED[name].value)) == 0.1
-    for language, word in {"en": "an estimated", "nl": "naar schatting", "fr": "on estime"}.items():
+    for language, word in {"en": "it is estimated", "nl": "naar schatting", "fr": "on estime"}.items():
         assert SHIPPED[name].text[language].startswith(word)
 
 

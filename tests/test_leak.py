@@ -163,7 +163,7 @@ def test_it_reports_periods_that_were_kept_for_what_became_of_them(
 ) -> None:
     obs = running[running["stage"].isin(stages)]
     late = CYCLES.label(biller, obs).to_numpy(dtype=np.float64, na_value=np.nan)
-    found = audit_leakage([], biller, obs[late == 0], moments=12)
+    found = audit_leakage([], biller, obs[late == 0], moments=30)
     assert any(found["full"].str.contains("kept was late"))
     by_place = obs[np.random.default_rng(0).random(len(obs)) < 0.5]
     assert audit_leakage([], biller, by_place, moments=6).empty

@@ -115,7 +115,7 @@ AS_OF = pd.Timestamp("2026-03-25")
 SHIPPED = FeatureSet.default()
 DAILY = (
     "usage_spike_30d", "usage_change_365d", "usage_cost_ratio_30d", "usage_spike_7d", "usage_peak_30d",
-    "usage_trend_180d", "usage_volatility_180d", "usage_recency_all", "usage_cost_spike_30d",
+    "usage_trend_180d", "usage_volatility_180d", "usage_cost_spike_30d",
 )  # fmt: skip
 PERIOD = ("usage_period_change_90d", "usage_period_ratio_400d")
 

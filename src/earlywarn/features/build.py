@@ -19,7 +19,7 @@ from earlywarn.features.exact import LIMIT
 from earlywarn.features.group_checks import check_group
 from earlywarn.features.leaves import Leaves
 from earlywarn.features.observed import INVOICE_FIELDS
-from earlywarn.features.own import OWN
+from earlywarn.features.own import runs_plain
 from earlywarn.features.reader import reads_observation
 from earlywarn.features.sparse import GUARD, sparse_notices
 from earlywarn.tables.ledger import Ledger
@@ -81,7 +81,7 @@ def compute(
         _check(feature, ledger)
     leaves = Leaves(ledger, obs, context, (feature.expression for feature in features), compiled=compiled)
     matrix, guard = _matrix(features, leaves, obs.index, progress)
-    sparse = sparse_notices({GUARD: guard}, leaves.observed.owner, obs["customer_id"].nunique())
+    sparse = sparse_notices(guard, leaves.observed.owner, obs["customer_id"]) if guard is not None else ()
     notices = [*leaves.notices, *sorted(leaves.observed.notices), *leaves.groups.notices, *sparse]
     matrix.attrs["notices"] = tuple(dict.fromkeys(notices))
     for notice in matrix.attrs["notices"]:
@@ -91,11 +91,11 @@ def compute(
 
 def _matrix(
     features: list[Feature], leaves: Leaves, index: pd.Index[Any], progress: Callable[[float], None] | None
-) -> tuple[pd.DataFrame, Values]:
-    """Features evaluated block by block, into the memory of the frame; and what `GUARD` says of each observation."""
+) -> tuple[pd.DataFrame, Values | None]:
+    """Features evaluated block by block, into the memory of the frame; and what `GUARD` says, where it is asked."""
     numbers = np.empty((len(features), len(index)), dtype=DTYPE)
-    guard = np.zeros(len(index))
     guarded = any(GUARD in feature.expression.aggregates for feature in features)
+    guard = np.zeros(len(index)) if guarded else None
 
     def evaluated(rows: Rows) -> dict[int, Codes]:
         leaf = leaves.at(rows)
@@ -106,13 +106,14 @@ def _matrix(
                 words[place] = values
             else:
                 numbers[place, rows] = _single(values)
-        if guarded:
+        if guard is not None:
             guard[rows] = _single(leaf(GUARD))
         return words
 
     blocks = leaves.blocks()
     words: dict[int, tuple[Rows, tuple[str, ...]]] = {}
-    plain_python = any(one.function in OWN for feature in features for one in feature.expression.aggregates)
+    functions = {one.function for feature in features for one in feature.expression.aggregates}
+    plain_python = leaves.compiled and any(map(runs_plain, functions))
     for done, found in enumerate(in_parts(evaluated, blocks, most=1 if plain_python else None)):
         for place, values in found.items():
             codes, _ = words.setdefault(place, (np.empty(len(index), dtype=np.int64), values.labels))

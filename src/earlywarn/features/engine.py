@@ -94,8 +94,11 @@ def over_own_facts(
         whose, as_of, named = whose[order], as_of[order], named[order]
     block = _Block(timeline, reader, whose, as_of, named, name_of)
     found: dict[Aggregate, Column] = {}
-    for selection, group in selections.items():
-        found |= block.aggregates(selection, group)
+    for where in dict.fromkeys(selection.where for selection in selections):
+        for selection, group in selections.items():
+            if selection.where == where:
+                found |= block.aggregates(selection, group)
+        block.forget()  # the memory serves the next condition
     return found if order is None else {one: _back(values, order) for one, values in found.items()}
 
 
@@ -171,6 +174,11 @@ class _Block:
         if by_pair:
             self.from_pairs(selection, by_pair, every, found)
         return {one: self.read_at(one, values) if _positional(one) else values for one, values in found.items()}
+
+    def forget(self) -> None:
+        """Let go of the streams and values of the conditions so far."""
+        self._streams.clear()
+        self._values.clear()
 
     def needs_pairs(self, aggregate: Aggregate) -> bool:
         """Whether an aggregate must look at its values fact by fact for each observation."""

@@ -157,7 +157,7 @@ def _comparison(compare: Callable[[Values, Values], Any]) -> Callable[[Values, V
 
 
 def _coalesce(*sides: Values) -> Values:
-    result = sides[0]
+    result = sides[0].copy()  # what is handed back is written to
     for side in sides[1:]:
         result = np.where(np.isnan(result), side, result)
     return result

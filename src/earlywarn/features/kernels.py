@@ -90,7 +90,7 @@ def bounds(
         a = _first_from(happened, first, end, since[i])
         b = _first_from(happened, a, end, until[i]) if until[i] > since[i] else a
         low[i] = a
-        if len(odd) and odd[b] > odd[a]:
+        if odd[b] > odd[a]:
             dirty[i] = 1
         elif b > a and known[b - 1] >= as_of[i]:
             b = _first_from(known, a, b - 1, as_of[i])

@@ -182,12 +182,13 @@ class Leaves:
             return [np.arange(len(owner))]
         order = by_owner(owner)
         whose = np.maximum(owner[order], 0)
-        before = np.searchsorted(whose, whose) // BLOCK_OBSERVATIONS  # whole customers
+        first = np.flatnonzero(np.diff(whose, prepend=-1))  # of each customer
+        whose = whose[first]
         facts = np.zeros(len(whose), dtype=np.int64)
         for asked in tables.values():
             begins = asked.timeline.begins
             facts += begins[np.minimum(whose, len(begins) - 1)]
-        cuts = np.flatnonzero(np.diff(before) + np.diff(facts // BLOCK_FACTS)) + 1
+        cuts = first[1:][np.diff(first // BLOCK_OBSERVATIONS) + np.diff(facts // BLOCK_FACTS) > 0]
         return [order[since:until] for since, until in pairwise([0, *cuts.tolist(), len(order)])]
 
     def at(self, rows: Rows) -> Callable[[Node], Column]:

@@ -129,6 +129,11 @@ def own_aggregate(function: Callable[..., Any], reserved: tuple[str, ...]) -> Ow
     return Own(name, function, len(needed) == 2, tuple(numbers))
 
 
+def runs_plain(name: str) -> bool:
+    """Whether a user's aggregate cannot be compiled, so that it runs as plain Python; False for any other name."""
+    return name in OWN and _driver(OWN[name]) is None
+
+
 def run_own(
     name: str,
     values: Values,

@@ -6,13 +6,14 @@ The features say it themselves: they are divided by whether the median read of `
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
-from earlywarn.features.evaluate import Codes, Column
-from earlywarn.features.expression import Aggregate, parse
+from earlywarn.features.expression import parse
 
 __all__ = ["GUARD", "MOST_DAYS", "added_up", "sparse_notices"]
 
@@ -23,28 +24,25 @@ _SPARSE = re.compile(r"([\d,]+) of [\d,]+ customers have sparse meter reads")
 
 
 def sparse_notices(
-    results: Mapping[Aggregate, Column], owner: npt.NDArray[np.int64], customers: int
+    covered: npt.NDArray[np.float64], owner: npt.NDArray[np.int64], customer_id: pd.Series[Any]
 ) -> tuple[str, ...]:
-    """Say how many customers are read sparsely, where a feature asked.
+    """Say how many customers are read sparsely.
 
     Parameters
     ----------
-    results : mapping of Aggregate to ndarray of float64, shape (n,)
-        Aggregates that were computed, one value per observation.
+    covered : ndarray of float64, shape (n,)
+        What `GUARD` says of each observation.
     owner : ndarray of int64, shape (n,)
         Codes of the customers.
-    customers : int
-        How many customers are observed.
+    customer_id : Series, shape (n,)
+        Their ids.
 
     Returns
     -------
     tuple of str
     """
-    found = results.get(GUARD)
-    if found is None or isinstance(found, Codes):
-        return ()
-    sparse = len(np.unique(owner[np.nan_to_num(found) > MOST_DAYS]))
-    return (_said(sparse, customers),) if sparse else ()
+    sparse = np.nan_to_num(covered) > MOST_DAYS
+    return (_said(len(np.unique(owner[sparse])), customer_id.nunique()),) if sparse.any() else ()
 
 
 def _said(sparse: int, customers: int) -> str:

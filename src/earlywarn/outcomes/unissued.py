@@ -67,7 +67,9 @@ def _named(ledger: Ledger, ids: npt.NDArray[Any], owner: Rows) -> Rows:
     """Numbers of planned amounts by their own ids; -1 for none. Only those of the debtors are written out."""
     schedule = ledger.facts("schedule")
     numbers = np.unique(plan_numbers(schedule)[np.isin(schedule.owner, owner)])
-    return np.append(numbers, -1)[pd.Index(plan_names(ledger, numbers)).get_indexer(pd.Index(ids))]
+    names = pd.Index(plan_names(ledger, numbers))
+    first = ~names.duplicated()  # plans of one day may differ in their hour only
+    return np.append(numbers[first], -1)[names[first].get_indexer(pd.Index(ids))]
 
 
 def _in_place_of(ledger: Ledger, cycle: Rows) -> Rows:

@@ -28,9 +28,10 @@ __all__ = [
     "number",
     "percent",
     "plain",
+    "ratio",
 ]
 
-FILTERS = ("number", "percent", "money", "date")
+FILTERS = ("number", "percent", "ratio", "money", "date")
 WIDTHS = ("short", "medium", "long", "full")
 FLOAT_STEP_SECONDS = 300
 #: A share so close to 0 or to 1 is that, and was only reckoned in floats.
@@ -110,6 +111,19 @@ def percent(value: object, decimals: str, locale: Locale) -> str:
     elif shown == 1 and share < 1 - NOTHING:
         words, shown = _MORE.get(locale.language, _MORE["en"]), 1 - step
     return words + str(babel_numbers.format_percent(shown, pattern, locale=locale))
+
+
+def ratio(value: object, decimals: str, locale: Locale) -> str:
+    """Write how much one amount is of another as a percentage; 99.7% is 100%, for it may as well be more than all.
+
+    Examples
+    --------
+    >>> ratio(0.997, "", locale_of("en")), ratio(1.2, "", locale_of("fr"))
+    ('100%', '120\u202f%')
+    """
+    places = _places(decimals or "0")
+    pattern = locale.percent_formats[None].pattern.replace("#,##0", "#,##0" + _fraction(places))
+    return str(babel_numbers.format_percent(_rounded(as_number(value), str(places + 2)), pattern, locale=locale))
 
 
 def money(value: object, currency: str, locale: Locale) -> str:

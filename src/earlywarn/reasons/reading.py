@@ -23,6 +23,7 @@ __all__ = ["UNITS", "aggregate_words", "card", "empty_words", "outline", "reads"
 #: Units of the catalogue in Dutch and French; one that is not listed is shown as it stands.
 UNITS: Mapping[str, tuple[str, str]] = {
     "arrangements": ("regelingen", "plans de paiement"),
+    "attempt": ("poging", "tentative"),
     "bills": ("normale facturen", "factures habituelles"),
     "category": ("categorie", "catégorie"),
     "changes": ("wijzigingen", "changements"),

@@ -205,6 +205,8 @@ def _filtered(node: Placeholder, value: object, locale: Locale, currency: str) -
             return formats.number(value, node.argument, locale)
         case "percent":
             return formats.percent(value, node.argument, locale)
+        case "ratio":
+            return formats.ratio(value, node.argument, locale)
         case "money":
             return formats.money(value, currency, locale)
         case "date":
