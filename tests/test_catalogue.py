@@ -49,7 +49,7 @@ def values_of(feature: Feature) -> list[float | str]:
     if feature.unit == "category":
         return ["recurring", "b2b", *CODES.get(feature.name, ())]
     if feature.unit == "share":
-        return [0.0, 1 / 3, 1.0]
+        return [0.0, 0.004, 1 / 3, 0.997, 1.0]
     if feature.unit == "flag":
         return [0.0, 1.0]
     if feature.unit.startswith("weekday"):

@@ -163,6 +163,19 @@ def test_features_of_daily_use_are_missing_where_reads_are_sparse_and_those_of_p
     assert found.loc["daily", PERIOD[0]] == pytest.approx(0.0, abs=1e-6)
 
 
+def test_the_same_use_in_every_winter_is_no_rise():
+    months = pd.date_range("2023-01-01", "2026-03-01", freq="MS")
+    per_day = np.where(months.month.isin([1, 2, 3, 4]), 12.0, 1.0)  # read on the first, for the month before
+    reads = [
+        {"usage_id": f"u{on}", "customer_id": "gas", "used_on": on, "quantity": use * (on - before) / DAY}
+        for before, on, use in zip(months, months[1:], per_day[1:], strict=False)
+    ]
+    bills = [invoice("b", "2026-03-01", "2026-04-01", 50.0, customer_id="gas")]
+    obs = pd.DataFrame({"customer_id": ["gas"], "as_of": AS_OF})
+    found = SHIPPED.select("usage_period_change_90d").compute(ledger(usage=reads, invoices=bills), obs)
+    assert found.iloc[0, 0] == pytest.approx(0.0, abs=1e-6)
+
+
 def test_one_customer_alone_a_store_and_the_plain_engine_say_the_same(tmp_path: Path):
     given = energy_and_telecom(stated=False)
     whole = matrix_of(ledger(**given))

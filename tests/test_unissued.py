@@ -94,6 +94,14 @@ def test_a_planned_amount_says_what_its_row_said_then(stages: tuple[str, ...]):
         assert asked(books, row) == [["advance", "a1", "k1", by, 10.0, 30.0, None]]
 
 
+def test_two_plans_of_one_day_that_differ_in_their_hour_bear_one_name_and_are_read():
+    plans = [{**PLAN, "kind": "one_off", "expected_due_on": f"2025-05-15 {hour}:00"} for hour in ("09", "17")]
+    books = ledger([bill(0)], schedule=plans, until="2025-05-09")
+    frame = Outcome(stages=("scheduled",)).standing(books, "2025-05-06", 20)
+    assert frame["obligation_id"].unique().tolist() == ["plan:c:::one_off:2025-05-15"]
+    assert asked(books, frame)[0][0] == "one_off"
+
+
 def test_before_the_plan_was_known_the_period_says_it():
     books = ledger([bill(n) for n in range(3)], schedule=[{**PLAN, "kind": "recurring"}], until="2025-05-09")
     name = "cycle:c:::recurring:2025-04-01"
