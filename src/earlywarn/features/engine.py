@@ -161,18 +161,17 @@ class _Block:
 
     def aggregates(self, selection: Selection, group: list[Aggregate]) -> dict[Aggregate, Column]:
         """Aggregates of one selection, in the order of the block."""
-        every = np.arange(len(self.as_of))
-        found: dict[Aggregate, Any] = {one: _unknown(one, len(every)) for one in group}
         pairs = self.reader.needs_pairs(selection.where)
         by_slice = [] if pairs else [one for one in group if not self.needs_pairs(one)]
         by_pair = [one for one in group if one not in by_slice]
+        found: dict[Aggregate, Any] = {one: _unknown(one, len(self.as_of)) for one in by_pair}
         if by_slice:
             low, high, dirty = self.slices(selection)
             found |= self.from_slices(selection, by_slice, low, high)
             if len(dirty):
                 self.from_pairs(selection, by_slice, dirty, found)
         if by_pair:
-            self.from_pairs(selection, by_pair, every, found)
+            self.from_pairs(selection, by_pair, np.arange(len(self.as_of)), found)
         return {one: self.read_at(one, values) if _positional(one) else values for one, values in found.items()}
 
     def forget(self) -> None:
