@@ -118,8 +118,8 @@ def ratio(value: object, decimals: str, locale: Locale) -> str:
 
     Examples
     --------
-    >>> ratio(0.997, "", locale_of("en")), ratio(1.2, "", locale_of("fr"))
-    ('100%', '120\u202f%')
+    >>> ratio(0.997, "", locale_of("en")), ratio(1.2, "", locale_of("nl"))
+    ('100%', '120%')
     """
     places = _places(decimals or "0")
     pattern = locale.percent_formats[None].pattern.replace("#,##0", "#,##0" + _fraction(places))
