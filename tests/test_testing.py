@@ -99,7 +99,7 @@ def test_every_hard_case_is_drawn() -> None:
 @pytest.mark.slow
 def test_a_ledger_shrinks_to_the_facts_that_matter() -> None:
     smallest = find(tables(USAGE, columns=ONLY, days=[30]), tie, settings=settings(QUICK, phases=list(Phase)))
-    assert 2 <= len(usage(smallest)) <= 4  # of up to a dozen; where the search begins, shrinking may stay with two pairs
+    assert 2 <= len(usage(smallest)) <= 4  # two are enough; shrinking may come to rest at two pairs
     assert len(smallest.frames["invoices"]) == len(smallest.frames["payments"]) == 0
 
 
