@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Iterator
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -98,8 +99,9 @@ def test_every_hard_case_is_drawn() -> None:
 
 @pytest.mark.slow
 def test_a_ledger_shrinks_to_the_facts_that_matter() -> None:
-    smallest = find(tables(USAGE, columns=ONLY, days=[30]), tie, settings=settings(QUICK, phases=list(Phase)))
-    assert 2 <= len(usage(smallest)) <= 4  # two are enough; shrinking may come to rest at two pairs
+    quick, fixed = settings(QUICK, phases=list(Phase)), Random(2)  # from other beginnings three or four may be left
+    smallest = find(tables(USAGE, columns=ONLY, days=[30]), tie, settings=quick, random=fixed)
+    assert len(usage(smallest)) == 2
     assert len(smallest.frames["invoices"]) == len(smallest.frames["payments"]) == 0
 
 
