@@ -243,6 +243,5 @@ def in_ranges(kernel: Callable[..., Any], count: int, *arrays: Any, steps: float
         kernel(0, count, *arrays)
         return
     edges = [count * part // (4 * parts) for part in range(4 * parts + 1)]  # small parts even out the load
-    with ThreadPoolExecutor(parts) as pool:
-        for done in [pool.submit(kernel, a, b, *arrays) for a, b in pairwise(edges)]:
-            done.result()
+    for _ in in_parts(lambda part: kernel(*part, *arrays), list(pairwise(edges)), most=parts):
+        pass

@@ -99,14 +99,11 @@ def over_own_facts(
             if selection.where == where:
                 found |= block.aggregates(selection, group)
         block.forget()  # the memory serves the next condition
-    return found if order is None else {one: _back(values, order) for one, values in found.items()}
-
-
-def _back(values: Column, order: Rows) -> Column:
-    """Values in the order from which they were sorted."""
-    place = np.empty_like(order)
+    if order is None:
+        return found
+    place = np.empty_like(order)  # of each observation, in the order in which they were handed over
     place[order] = np.arange(len(order))
-    return values.take(place) if isinstance(values, Codes) else values[place]
+    return {one: values.take(place) if isinstance(values, Codes) else values[place] for one, values in found.items()}
 
 
 @dataclass(frozen=True)

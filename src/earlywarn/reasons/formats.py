@@ -102,7 +102,6 @@ def percent(value: object, decimals: str, locale: Locale) -> str:
     ('12.5%', 'less than 1%')
     """
     places = _places(decimals or "0")
-    pattern = locale.percent_formats[None].pattern.replace("#,##0", "#,##0" + _fraction(places))
     share, step = as_number(value), 10.0 ** -(places + 2)
     shown = _rounded(share, str(places + 2))
     words = ""
@@ -110,7 +109,7 @@ def percent(value: object, decimals: str, locale: Locale) -> str:
         words, shown = _LESS.get(locale.language, _LESS["en"]), step
     elif shown == 1 and share < 1 - NOTHING:
         words, shown = _MORE.get(locale.language, _MORE["en"]), 1 - step
-    return words + str(babel_numbers.format_percent(shown, pattern, locale=locale))
+    return words + _percentage(shown, places, locale)
 
 
 def ratio(value: object, decimals: str, locale: Locale) -> str:
@@ -122,8 +121,13 @@ def ratio(value: object, decimals: str, locale: Locale) -> str:
     ('100%', '120%')
     """
     places = _places(decimals or "0")
+    return _percentage(_rounded(value, str(places + 2)), places, locale)
+
+
+def _percentage(rounded: float, places: int, locale: Locale) -> str:
+    """A number as a percentage in the locale's own pattern."""
     pattern = locale.percent_formats[None].pattern.replace("#,##0", "#,##0" + _fraction(places))
-    return str(babel_numbers.format_percent(_rounded(as_number(value), str(places + 2)), pattern, locale=locale))
+    return str(babel_numbers.format_percent(rounded, pattern, locale=locale))
 
 
 def money(value: object, currency: str, locale: Locale) -> str:

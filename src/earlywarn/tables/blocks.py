@@ -7,13 +7,13 @@ the processor's cache, and no array as long as a table.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from earlywarn.compiled import threads
+from earlywarn.compiled import in_parts, threads
 
 __all__ = ["MANY", "blocks", "in_blocks", "is_one", "moved", "taken"]
 
@@ -72,8 +72,7 @@ def taken(arrays: Sequence[npt.NDArray[Any]], rows: Any) -> list[npt.NDArray[Any
     """
     if isinstance(rows, slice) or len(rows) < MANY:
         return [_taken(values, rows) for values in arrays]
-    with ThreadPoolExecutor(threads()) as pool:
-        return list(pool.map(lambda values: _taken(values, rows), arrays))
+    return list(in_parts(lambda values: _taken(values, rows), arrays))
 
 
 def _taken(values: npt.NDArray[Any], rows: Any) -> npt.NDArray[Any]:
@@ -115,19 +114,17 @@ def moved(
     found: list[npt.NDArray[Any]] = []
     step = max(len(order) // (4 * threads()), MANY)
     parts = [slice(start, start + step) for start in range(0, len(order), step)]
-    with ThreadPoolExecutor(threads()) as pool:
-        for values in arrays:
-            if is_one(values):
-                found.append(values)
-                continue
-            target = free.view(values.dtype)
-            done = [pool.submit(_move, values, order[part], target[part]) for part in parts]
-            for one in done:
-                one.result()
-            found.append(target)
-            free = values
+    for values in arrays:
+        if is_one(values):
+            found.append(values)
+            continue
+        target = free.view(values.dtype)
+        for _ in in_parts(partial(_move, values, order, target), parts):
+            pass
+        found.append(target)
+        free = values
     return found
 
 
-def _move(values: Any, order: Any, target: Any) -> None:
-    values.take(order, out=target, mode="clip")  # mode "raise" would work on a copy of the target
+def _move(values: Any, order: Any, target: Any, part: slice) -> None:
+    values.take(order[part], out=target[part], mode="clip")  # mode "raise" would work on a copy of the target
