@@ -75,6 +75,8 @@ BY_HAND = {
     "arrears_days_mean_365d": 6.5,
     "arrears_days_max_365d": 13.0,
     "arrears_share_365d": 0.5,
+    "arrears_streak_730d": 1.0,
+    "arrears_days_change_now": 13.0,
     "customer_tenure_now": 366 + 365 + 31 + 28 + 24,
     # of the other customer, alone in region, segment and campaign, one of two was late
     "region_late_share_365d": 1 / 2,

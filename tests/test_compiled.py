@@ -24,7 +24,7 @@ from earlywarn import compiled
 from earlywarn.cli.warmup import kernel_modules
 from earlywarn.dates import NAT, US_PER_DAY
 from earlywarn.features import kernels, plain
-from earlywarn.features.engine import Windows, over_own_facts, reduced
+from earlywarn.features.engine import Given, Windows, over_own_facts, reduced
 from earlywarn.features.evaluate import Codes
 from earlywarn.features.expression import Aggregate, parse
 from earlywarn.features.reader import Reader
@@ -196,7 +196,8 @@ def test_the_compiled_engine_equals_the_plain_one_at_length(example: Any, asked:
 def windows_of(values: list[float], low: list[int], high: list[int]) -> Windows:
     days = np.arange(len(values)) * US_PER_DAY
     as_of = np.full(len(low), days.max(initial=0) + 1)
-    return Windows(np.array(values), days, np.array(low), np.array(high), as_of, np.arange(len(low)))
+    given = Given(np.array(values), days, np.array([0, len(values)]))
+    return Windows(given, np.zeros(len(low), np.int64), np.array(low), np.array(high), as_of, np.arange(len(low)))
 
 
 def exact(text: str, windows: Windows) -> np.ndarray:
@@ -228,9 +229,7 @@ def test_a_long_history_of_large_amounts_loses_no_cents() -> None:
     cents = 10**11 + rng.integers(0, 100, 1_000_000)
     values = np.concatenate([cents / 100, -cents / 100, [0.01, 0.01, 0.01]])
     count = len(values)
-    windows = Windows(
-        values, np.arange(count), np.array([0, count - 3]), np.array([count] * 2), np.array([count] * 2), np.arange(2)
-    )
+    windows = windows_of(values.tolist(), [0, count - 3], [count] * 2)
     found = exact("sum(visits.pages)", windows)
     assert found.tolist() == pytest.approx([0.03, 0.03], rel=1e-9)
     assert exact("std(visits.pages)", windows)[1] == pytest.approx(0.0, abs=1e-12)

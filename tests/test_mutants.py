@@ -266,6 +266,7 @@ def uncompiled(*words: tuple[str, str]) -> ModuleType:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(compiled, "compiled", lambda signature, **options: lambda function: function)
         exec(compile(source, "kernels", "exec"), module.__dict__)
+    module.__dict__.update(smaller=min, larger=max)
     return module
 
 

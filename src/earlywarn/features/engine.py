@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,8 @@ import numpy.typing as npt
 
 from earlywarn.compiled import in_ranges
 from earlywarn.dates import US_PER_DAY
-from earlywarn.features import kernels, plain
-from earlywarn.features.aggregates import Segments
+from earlywarn.features import kernels, plain, rank_kernels
+from earlywarn.features.aggregates import DRIFT_BASELINE, DRIFT_PRIOR, DRIFT_RECENT, Segments
 from earlywarn.features.evaluate import Codes, Column
 from earlywarn.features.expression import Aggregate, Node, Selection
 from earlywarn.features.reader import Reader
@@ -29,26 +30,56 @@ __all__ = ["over_own_facts"]
 Rows = npt.NDArray[np.int64]
 Values = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
-#: Values that are not missing, when they happened, how many stand before each fact (None: all), labels of text.
-_Values = tuple[Values, Rows, Rows | None, tuple[str, ...] | None]
-#: Rows of `kernels.moments`, and the part of the work that each needs.
-MOMENTS: Mapping[str, tuple[int, int]] = {
-    "sum": (0, 1), "mean": (1, 1), "share": (1, 1), "std": (2, 3), "min": (3, 4), "max": (4, 4), "days_until": (3, 4),
-}  # fmt: skip
+#: Rows of `kernels.moments`.
+MOMENTS: Mapping[str, int] = {"sum": 0, "mean": 1, "share": 1, "min": 2, "days_until": 2, "max": 3, "std": 4}
 ORDERED = ("median", "quantile", "mad")
-WEIGHTED = {"slope": kernels.SLOPE, "ewma": kernels.EWMA, "drift": kernels.DRIFT, "streak": kernels.STREAK}
+WEIGHTED = {"slope": kernels.SLOPE, "ewma": kernels.EWMA, "streak": kernels.STREAK}
 
 
-@dataclass(frozen=True)
-class Windows:
-    """Values behind each other, and the slice of them that each observation sees."""
+@dataclass(frozen=True, eq=False)
+class Given:
+    """Values that are not missing, entity by entity in the order of the stream.
+
+    Attributes
+    ----------
+    values : ndarray of float64, shape (n,)
+    happened : ndarray of int64, shape (n,)
+    begins : ndarray of int64, shape (n_entities + 1,)
+        Where the values of each entity begin.
+    """
 
     values: Values
     happened: Rows
+    begins: Rows
+
+    @cached_property
+    def ranks(self) -> tuple[Values, npt.NDArray[np.int32]]:
+        """Each entity's values from the smallest on, and at which place of those each value stands."""
+        in_order, rank = np.empty(len(self.values)), np.empty(len(self.values), np.int32)
+        arrays = self.begins, self.values, in_order, rank
+        in_ranges(rank_kernels.ranked, len(self.begins) - 1, *arrays, steps=8.0 * len(self.values))
+        return in_order, rank
+
+
+@dataclass(frozen=True, eq=False)
+class Windows:
+    """The slice of values that each observation sees.
+
+    Attributes
+    ----------
+    given : Given
+    owner, low, high : ndarray of int64, shape (n,)
+        Entity and slice of each observation; nobody sees an empty slice.
+    as_of, numbers : ndarray of int64, shape (n,)
+        Moment of each, and under which number it was handed over.
+    """
+
+    given: Given
+    owner: Rows
     low: Rows
     high: Rows
     as_of: Rows
-    numbers: Rows  # of the observations, as they were handed over
+    numbers: Rows
 
     def __len__(self) -> int:
         return len(self.low)
@@ -120,6 +151,15 @@ class _Stream:
         return place + self.rows.start if isinstance(self.rows, slice) else self.rows[place]
 
 
+@dataclass(frozen=True)
+class _Cells:
+    """Values of an argument in a stream; how many stand before each place of the stream (None: all), labels of text."""
+
+    given: Given
+    before: Rows | None = None
+    labels: tuple[str, ...] | None = None
+
+
 class _Block:
     """Aggregates at a range of observations, sorted by their entity; places are counted from the block's first fact.
 
@@ -154,7 +194,7 @@ class _Block:
         self._places: dict[tuple[str, int, int], Rows] = {}
         self._bounds: dict[tuple[Any, ...], tuple[Rows, Rows, Rows]] = {}
         self._streams: dict[Node | None, _Stream] = {}
-        self._values: dict[tuple[Node | None, Node | None], _Values] = {}
+        self._values: dict[tuple[Node | None, Node | None], _Cells] = {}
 
     def aggregates(self, selection: Selection, group: list[Aggregate]) -> dict[Aggregate, Column]:
         """Aggregates of one selection, in the order of the block."""
@@ -236,23 +276,25 @@ class _Block:
                 self._streams[where] = _Stream(np.flatnonzero(holds) + self.facts.start, _before(holds))
         return self._streams[where]
 
-    def values(self, where: Node | None, argument: Node | None) -> _Values:
-        """Values of the facts of a stream that are not missing, when they happened, how many stand before each."""
+    def values(self, where: Node | None, argument: Node | None) -> _Cells:
+        """Values of the facts of a stream that are not missing."""
         key = where, argument
         if key not in self._values:
-            rows = self.stream(where).rows
-            happened = _writable(self.timeline.facts.happened_at[rows])
+            stream = self.stream(where)
+            begins = stream.place(self.begins)
             if argument is None:
-                self._values[key] = np.ones(0), happened, None, None
+                self._values[key] = _Cells(Given(np.ones(0), np.empty(0, np.int64), begins))
+                return self._values[key]
+            happened = self.happened if where is None else self.timeline.facts.happened_at[stream.rows]
+            cells = self.reader.at_facts(argument, stream.rows)
+            labels = cells.labels if isinstance(cells, Codes) else None
+            values = _numbers(cells)
+            given = ~np.isnan(values)
+            if given.all():
+                self._values[key] = _Cells(Given(_writable(values), happened, begins), None, labels)
             else:
-                cells = self.reader.at_facts(argument, rows)
-                labels = cells.labels if isinstance(cells, Codes) else None
-                values = _numbers(cells)
-                given = ~np.isnan(values)
-                if given.all():
-                    self._values[key] = _writable(values), happened, None, labels
-                else:
-                    self._values[key] = values[given], happened[given], _before(given), labels
+                before = _before(given)
+                self._values[key] = _Cells(Given(values[given], happened[given], before[begins]), before, labels)
         return self._values[key]
 
     def from_slices(self, selection: Selection, group: list[Aggregate], low: Rows, high: Rows) -> dict[Aggregate, Any]:
@@ -265,11 +307,12 @@ class _Block:
             else:
                 by_argument[one.argument].append(one)
         for argument, members in by_argument.items():
-            values, happened, before, labels = self.values(selection.where, argument)
+            cells = self.values(selection.where, argument)
             for one in members:
-                plain.refuse_text(self.reader, one.function, labels)
-            a, b = (low, high) if before is None else (before[low], before[high])
-            found |= reduced(members, Windows(values, happened, a, b, self.as_of, self.order), self.name_of)
+                plain.refuse_text(self.reader, one.function, cells.labels)
+            a, b = (low, high) if cells.before is None else (cells.before[low], cells.before[high])
+            windows = Windows(cells.given, self.place_of_owner, a, b, self.as_of, self.order)
+            found |= reduced(members, windows, self.name_of)
         return found
 
     def places(self, aggregate: Aggregate, selection: Selection, low: Rows, high: Rows) -> Rows:
@@ -345,59 +388,80 @@ def reduced(
     """
     found: dict[Aggregate, Values] = {}
     low, high, count = windows.low, windows.high, len(windows)
-    work = 0
+    asked = {one.function for one in members}
+    if asked & set(MOMENTS):
+        moments = np.empty((5 if "std" in asked else 4, count))
+        in_ranges(kernels.moments, count, "std" in asked, windows.given.values, low, high, moments, steps=windows.steps)
+    found |= _in_order([one for one in members if one.function in ORDERED], windows)
     for one in members:
-        work |= MOMENTS.get(one.function, (0, 0))[1]
-    moments = np.empty((5, count if work else 0))
-    if work:
-        in_ranges(kernels.moments, count, work, windows.values, low, high, moments, steps=windows.steps)
-    found |= _in_order(members, windows)
-    for one in members:
-        if one in found:
-            continue
         if one.function in MOMENTS:
-            found[one] = moments[MOMENTS[one.function][0]]
+            found[one] = moments[MOMENTS[one.function]]
         elif one.function == "count":
             found[one] = (high - low).astype(np.float64)
-        else:
+        elif one not in found:
             found[one] = _by_slice(one, windows, name_of)
     return found
 
 
 def _in_order(members: list[Aggregate], windows: Windows) -> dict[Aggregate, Values]:
-    """Quantiles, medians and median deviations: what the order of the values says, all from one counting."""
-    share_of = {one: dict(one.parameters).get("q", 0.5) for one in members if one.function in ORDERED}
+    """Quantiles, medians and median distances to the median: what the order of the values says."""
+    share_of = {one: dict(one.parameters).get("q", 0.5) for one in members}
     shares = np.unique(np.array(list(share_of.values())))
-    out = np.empty((len(shares), len(windows) if len(shares) else 0))
+    at_share = _quantiles(shares, windows)
+    found = {one: at_share[int(np.searchsorted(shares, share))] for one, share in share_of.items()}
+    return {one: _mad(values, windows) if one.function == "mad" else values for one, values in found.items()}
+
+
+def _quantiles(shares: Values, windows: Windows) -> Values:
+    """Quantiles of each window at some shares, shape (n_shares, n)."""
+    out = np.empty((len(shares), len(windows)))
     if len(shares):
-        arrays = windows.values, windows.low, windows.high
-        in_ranges(kernels.quantiles, len(windows), shares, *arrays, out, steps=4 * windows.steps)
-    found = {one: out[int(np.searchsorted(shares, share))] for one, share in share_of.items()}
-    for one in (one for one in found if one.function == "mad"):
-        centre, found[one] = found[one], np.empty(len(windows))
-        in_ranges(kernels.deviations, len(windows), centre, *arrays, found[one], steps=8 * windows.steps)
-    return found
+        arrays = *windows.given.ranks, windows.given.begins, windows.owner, windows.low, windows.high, out
+        in_ranges(rank_kernels.quantiles, len(windows), shares, *arrays, steps=80.0 * len(windows))
+    return out
+
+
+def _mad(centre: Values, windows: Windows) -> Values:
+    """Median distance of each window's values to their median."""
+    out = np.empty(len(windows))
+    arrays = *windows.given.ranks, windows.given.begins, windows.owner, windows.low, windows.high, out
+    in_ranges(rank_kernels.deviations, len(windows), centre, *arrays, steps=4 * windows.steps)
+    return out
+
+
+def _drift(windows: Windows, scale: float, alpha: float) -> Values:
+    """How far the newest values are from those before them, see `aggregates.drift`."""
+    split = np.maximum(windows.low, windows.high - DRIFT_RECENT)
+    before = replace(windows, high=split)
+    n = split - windows.low
+    centre = _quantiles(np.array([0.5]), before)[0]
+    spread = np.sqrt((n * np.nan_to_num(_mad(centre, before)) ** 2 + DRIFT_PRIOR * scale**2) / (n + DRIFT_PRIOR))
+    out = np.empty(len(windows))
+    arrays = centre, spread, windows.given.values, split, windows.high, out
+    in_ranges(kernels.drifts, len(windows), alpha, *arrays)
+    out[n < DRIFT_BASELINE] = np.nan
+    return out
 
 
 def _by_slice(aggregate: Aggregate, windows: Windows, name_of: Callable[[int], str] | None) -> Values:
     """One aggregate that looks at each slice by itself."""
     function, words = aggregate.function, dict(aggregate.parameters)
+    values, happened = windows.given.values, windows.given.happened
     low, high, count = windows.low, windows.high, len(windows)
+    if function == "drift":
+        return _drift(windows, words["scale"], words["alpha"])
     out = np.empty(count)
     if function == "distinct":
-        in_ranges(kernels.distinct, count, windows.values, low, high, out, steps=20 * windows.steps)
-    elif function in WEIGHTED:
-        alpha, scale = words.get("alpha", 0.0), words.get("scale", 0.0)
-        in_ranges(
-            kernels.weighted, count, WEIGHTED[function], alpha, scale, windows.values, windows.happened, low, high, out,
-            steps=8 * windows.steps,
-        )  # fmt: skip
-    else:
-        from earlywarn.features.own import run_own
+        in_ranges(rank_kernels.distinct, count, values, low, high, out, steps=20 * windows.steps)
+        return out
+    if function in WEIGHTED:
+        arrays = WEIGHTED[function], words.get("alpha", 0.0), values, happened, low, high, out
+        in_ranges(kernels.weighted, count, *arrays, steps=8 * windows.steps)
+        return out
+    from earlywarn.features.own import run_own
 
-        named = None if name_of is None else (lambda i: name_of(int(windows.numbers[i])))
-        out = run_own(function, windows.values, windows.happened, windows.as_of, low, high, words, name_of=named)
-    return out
+    named = None if name_of is None else (lambda i: name_of(int(windows.numbers[i])))
+    return run_own(function, values, happened, windows.as_of, low, high, words, name_of=named)
 
 
 def _behind_each_other(aggregate: Aggregate, seen: Segments, as_of: Rows, numbers: Rows) -> Windows:
@@ -406,7 +470,8 @@ def _behind_each_other(aggregate: Aggregate, seen: Segments, as_of: Rows, number
         seen = seen.replace(-seen.days).keep(seen.days <= 0)
     assert seen.happened is not None
     high = np.cumsum(seen.lengths)
-    return Windows(_writable(seen.values), _writable(seen.happened), high - seen.lengths, high, as_of, numbers)
+    given = Given(_writable(seen.values), _writable(seen.happened), np.concatenate([[0], high]))
+    return Windows(given, np.arange(len(high)), high - seen.lengths, high, as_of, numbers)
 
 
 def _chosen_places(aggregate: Aggregate, chosen: Chosen) -> Rows:

@@ -13,19 +13,16 @@ import numpy as np
 
 from earlywarn.compiled import compiled
 from earlywarn.dates import US_PER_DAY
-from earlywarn.features.aggregates import DRIFT_BASELINE, DRIFT_CLIP, DRIFT_PRIOR, DRIFT_RECENT
+from earlywarn.features.aggregates import DRIFT_CLIP
+from earlywarn.features.instructions import larger, smaller
 
 __all__ = [
-    "DRIFT", "EWMA", "SLOPE", "STREAK",
-    "bounds", "count_before", "deviations", "distinct", "moments", "places", "quantiles",
-    "weighted",
+    "EWMA", "SLOPE", "STREAK", "bounds", "count_before", "drifts", "moments", "places", "sums", "weighted",
 ]  # fmt: skip
 
-SLOPE, EWMA, DRIFT, STREAK = 0, 1, 2, 3
+SLOPE, EWMA, STREAK = 0, 1, 2
 _DAY = float(US_PER_DAY)
 EPSILON = float(np.finfo(np.float64).eps)
-#: Into how many ranges values are counted to find a quantile, at most; in groups of so many that are counted too.
-RANGES, GROUP = 256, 16
 #: Adding in any order, so that the processor can add several at once; values are never missing here.
 _FAST = {"reassoc", "nnan", "nsz", "contract"}
 
@@ -120,308 +117,67 @@ def _compensated(values: Any, low: int, high: int) -> Any:
     return s + lost
 
 
-@compiled("UniTuple(float64, 2)(float64[::1], int64, int64)", fastmath=_FAST, inline="never")
-def _sums(values: Any, low: int, high: int) -> Any:
-    """Sum and sum of magnitudes of a slice, in any order of adding."""
-    s = size = 0.0
-    for j in range(low, high):
-        s += values[j]
-        size += abs(values[j])
-    return s, size
-
-
-@compiled("UniTuple(float64, 4)(float64[::1], int64, int64, float64)", fastmath=_FAST, inline="never")
-def _sums_around(values: Any, low: int, high: int, centre: float) -> Any:
-    """Sum and sum of magnitudes of a slice, and sums of the distances to a centre and of their squares, in one go."""
-    s = size = lost = squares = 0.0
+@compiled("UniTuple(float64, 3)(float64[::1], int64, int64)", fastmath=_FAST, inline="never")
+def sums(values: Any, low: int, high: int) -> Any:
+    """Sum, in any order of adding, smallest and largest value of a slice that is not empty."""
+    s = 0.0
+    least = most = values[low]
     for j in range(low, high):
         x = values[j]
         s += x
-        size += abs(x)
-        d = x - centre
-        lost += d
-        squares += d * d
-    return s, size, lost, squares
+        least, most = smaller(least, x), larger(most, x)
+    return s, least, most
 
 
-@compiled("UniTuple(float64, 2)(float64[::1], int64, int64, float64)", fastmath=_FAST, inline="never")
-def _spread(values: Any, low: int, high: int, centre: float) -> Any:
-    """Sums of the distances to a centre and of their squares, in any order of adding."""
-    lost = squares = 0.0
+@compiled("UniTuple(float64, 5)(float64[::1], int64, int64, float64)", fastmath=_FAST, inline="never")
+def _sums_around(values: Any, low: int, high: int, centre: float) -> Any:
+    """The same, and sums of the distances to a centre and of their squares."""
+    s = lost = squares = 0.0
+    least = most = values[low]
     for j in range(low, high):
-        d = values[j] - centre
+        x = values[j]
+        d = x - centre
+        s += x
         lost += d
         squares += d * d
-    return lost, squares
+        least, most = smaller(least, x), larger(most, x)
+    return s, least, most, lost, squares
 
 
-@compiled("UniTuple(float64, 2)(float64[::1], int64, int64)", inline="never")
-def _extremes(values: Any, low: int, high: int) -> Any:
-    """Smallest and largest value of a slice that is not empty; in four lanes, which are compared side by side."""
-    a = b = c = d = p = q = r = s = values[low]
-    last = low + (high - low) // 4 * 4
-    for j in range(low, last, 4):
-        x, y, z, w = values[j], values[j + 1], values[j + 2], values[j + 3]
-        a = x if x < a else a
-        b = y if y < b else b
-        c = z if z < c else c
-        d = w if w < d else d
-        p = x if x > p else p
-        q = y if y > q else q
-        r = z if z > r else r
-        s = w if w > s else s
-    for j in range(last, high):
-        x = values[j]
-        a = x if x < a else a
-        p = x if x > p else p
-    return min(min(a, b), min(c, d)), max(max(p, q), max(r, s))
+@compiled("float64(float64[::1], int64, int64, float64, float64, float64)")
+def _checked(values: Any, low: int, high: int, s: float, least: float, most: float) -> Any:
+    """A sum to 11 digits of the result at least: compensated where plain adding would not give them."""
+    n = high - low
+    size = abs(s) if least >= 0.0 or most <= 0.0 else n * max(-least, most)  # no less than the sum of magnitudes
+    return s if n * EPSILON * size <= 1e-11 * abs(s) else _compensated(values, low, high)
 
 
-@compiled("float64(float64[::1], int64, int64)", inline="never")
-def total(values: Any, low: int, high: int) -> Any:
-    """Sum of a slice to 11 digits of the result at least: compensated where plain adding would not give them."""
-    s, size = _sums(values, low, high)
-    if (high - low) * EPSILON * size <= 1e-11 * abs(s):
-        return s
-    return _compensated(values, low, high)
-
-
-@compiled("UniTuple(float64, 2)(float64[::1], int64, int64)", inline="never")
-def _sum_and_spread(values: Any, low: int, high: int) -> Any:
-    """Sum and standard deviation of a slice of two values or more.
+@compiled("void(int64, int64, boolean, float64[::1], int64[::1], int64[::1], float64[:, ::1])")
+def moments(start: int, stop: int, spread: bool, values: Any, low: Any, high: Any, out: Any) -> None:
+    """Rows (sum, mean, smallest, largest, and std where ``spread`` says so) of ``out``, each per window.
 
     Distances are taken from the first value; from the mean, in a second go, where that costs more than three digits.
     """
-    n = high - low
-    s, size, lost, squares = _sums_around(values, low, high, values[low])
-    if not n * EPSILON * size <= 1e-11 * abs(s):
-        s = _compensated(values, low, high)
-    rest = squares - lost * lost / n
-    if not rest > 1e-3 * squares:
-        lost, squares = _spread(values, low, high, s / n)  # what the mean was rounded by is taken out again
-        rest = max(squares - lost * lost / n, 0.0)
-    return s, np.sqrt(rest / (n - 1))
-
-
-@compiled("void(int64, int64, int64, float64[::1], int64[::1], int64[::1], float64[:, ::1])")
-def moments(start: int, stop: int, what: int, values: Any, low: Any, high: Any, out: Any) -> None:
-    """Rows (sum, mean, std, min, max) of ``out``, each per window; ``what``: 1 sums, 2 spread, 4 extremes."""
     for i in range(start, stop):
         a, b = low[i], high[i]
         n = b - a
-        if what & 3:
-            s, spread = 0.0, np.nan
-            if what & 2 and n > 1:
-                s, spread = _sum_and_spread(values, a, b)
-            elif n > 0:
-                s = total(values, a, b)
-            out[0, i] = s
-            out[1, i] = s / n if n > 0 else np.nan
-            if what & 2:
-                out[2, i] = spread
-        if what & 4:
-            out[3, i], out[4, i] = _extremes(values, a, b) if n > 0 else (np.nan, np.nan)
-
-
-@compiled("void(float64[::1], int64, int64)", inline="never")
-def _placed(x: Any, n: int, k: int) -> None:
-    """Order the first ``n`` values so far that none before place ``k`` is larger, and none after it smaller."""
-    left, right = 0, n - 1
-    while left < right:
-        pivot = x[(left + right) >> 1]
-        i, j = left, right
-        while i <= j:
-            while x[i] < pivot:
-                i += 1
-            while pivot < x[j]:
-                j -= 1
-            if i <= j:
-                x[i], x[j] = x[j], x[i]
-                i += 1
-                j -= 1
-        if k <= j:
-            right = j
-        elif k >= i:
-            left = i
+        if n <= 0:
+            out[0, i] = 0.0
+            out[1:, i] = np.nan
+            continue
+        lost = squares = 0.0
+        if spread:
+            s, least, most, lost, squares = _sums_around(values, a, b, values[a])
         else:
-            break
-
-
-@compiled("void(float64[::1], int64, int64, float64, float64, int32[::1])", fastmath=_FAST, inline="never")
-def _ranged(values: Any, low: int, high: int, least: float, scale: float, range_of: Any) -> None:
-    """Into which of even parts, from ``least`` on, each value of a slice falls."""
-    for j in range(low, high):
-        range_of[j - low] = np.int32((values[j] - least) * scale)
-
-
-@compiled("int64(float64[::1], int64, int64, int32[::1], int64[::1], int64[::1])", inline="never")
-def _into_ranges(values: Any, low: int, high: int, range_of: Any, begins: Any, places: Any) -> Any:
-    """The places of a slice that is not empty, range by range, about as many ranges as places; how many they are.
-
-    ``begins`` says where each range begins in ``places``. All is one range where the arithmetic tells no parts apart.
-    """
-    ranges = min(RANGES, ((high - low) // GROUP + 1) * GROUP)
-    least, most = _extremes(values, low, high)
-    scale = (ranges - 1) / (most - least)
-    if most - least < 1e300 and scale < 1e300:
-        _ranged(values, low, high, least, scale, range_of)
-    else:
-        range_of[: high - low] = 0
-    begins[: ranges + 1] = 0
-    for j in range(high - low):
-        begins[range_of[j] + 1] += 1
-    for k in range(ranges):
-        begins[k + 1] += begins[k]
-    for j in range(high - low - 1, -1, -1):  # each end moves down to its begin
-        k = range_of[j] + 1
-        begins[k] -= 1
-        places[begins[k]] = low + j
-    for k in range(ranges):
-        begins[k] = begins[k + 1]
-    begins[ranges] = high - low
-    return ranges
-
-
-@compiled("int64(float64[::1], int64, int64, int64, int64[::1], int64[::1], float64[::1])", inline="never")
-def _inside(values: Any, low: int, high: int, part: int, begins: Any, places: Any, y: Any) -> Any:
-    """Put the values of a range that stand in a slice into ``y``; how many they are."""
-    m = 0
-    for t in range(begins[part], begins[part + 1]):
-        y[m] = values[places[t]]
-        m += (places[t] >= low) & (places[t] < high)
-    return m
-
-
-@compiled(
-    "float64(float64[::1], int64, int64, float64, int64[::1], int64[::1], int64[::1], float64[::1])", inline="never"
-)
-def _counted(values: Any, low: int, high: int, q: float, begins: Any, places: Any, count: Any, y: Any) -> Any:
-    """Linear quantile of a slice of which is counted how many values fall into each range.
-
-    Only the values of the range that holds the quantile are looked at; ``y`` is room for them.
-    """
-    place = q * (high - low - 1)
-    k = int(np.floor(place))
-    rest, part = place - k, RANGES
-    while count[part] <= k:  # the counts of the groups stand behind those of the ranges
-        k -= count[part]
-        part += 1
-    part = (part - RANGES) * GROUP
-    while count[part] <= k:
-        k -= count[part]
-        part += 1
-    m = _inside(values, low, high, part, begins, places, y)
-    _placed(y, m, k)
-    below = y[k]
-    if rest == 0.0:
-        return below
-    if k + 1 == m:  # the next value stands in the next range that holds any
-        part += 1
-        while count[part] == 0:
-            part += 1
-        m, k = _inside(values, low, high, part, begins, places, y), -1
-    above = y[k + 1]
-    for j in range(k + 2, m):
-        above = y[j] if y[j] < above else above
-    return below + (above - below) * rest
-
-
-@compiled(
-    "float64(float64[::1], int64, float64, int32[::1], int64[::1], int64[::1], int64[::1], float64[::1])",
-    inline="never",
-)
-def selected(x: Any, n: int, q: float, range_of: Any, begins: Any, places: Any, count: Any, y: Any) -> Any:
-    """Linear quantile of the first ``n`` values; the arrays after ``q`` are room to work in."""
-    ranges = _into_ranges(x, 0, n, range_of, begins, places)
-    for k in range(ranges):
-        count[k] = begins[k + 1] - begins[k]
-    for k in range(ranges // GROUP):
-        count[RANGES + k] = begins[(k + 1) * GROUP] - begins[k * GROUP]
-    return _counted(x, 0, n, q, begins, places, count, y)
-
-
-@compiled("int64(int64, int64, int64[::1], int64[::1])", inline="never")
-def _run(i: int, stop: int, low: Any, high: Any) -> Any:
-    """Up to where windows from ``i`` on are not empty, move on only, and each begins inside the one before."""
-    j = i + 1
-    while j < stop and low[j - 1] <= low[j] < high[j - 1] <= high[j]:
-        j += 1
-    return j
-
-
-@compiled("void(int64, int64, float64[::1], float64[::1], int64[::1], int64[::1], float64[:, ::1])")
-def quantiles(start: int, stop: int, shares: Any, values: Any, low: Any, high: Any, out: Any) -> None:
-    """Rows of ``out``: the quantiles of each window at some shares.
-
-    Values are told into ranges once for a run of windows that overlap, and what moved from one window to the next is
-    counted: a fifth of the time of selecting by pivots in each window.
-    """
-    room, i = 1, start
-    while i < stop:
-        end = _run(i, stop, low, high)
-        room = max(room, high[end - 1] - low[i])
-        i = end
-    y, range_of, places = np.empty(room + 1), np.empty(room, np.int32), np.empty(room, np.int64)
-    begins, count = np.empty(RANGES + 1, np.int64), np.empty(RANGES + RANGES // GROUP, np.int64)
-    i = start
-    while i < stop:
-        end, a, b = _run(i, stop, low, high), low[i], low[i]
-        if high[i] > a:
-            ranges = _into_ranges(values, a, high[end - 1], range_of, begins, places)
-            count[:ranges] = 0
-            count[RANGES : RANGES + ranges // GROUP] = 0
-        first = a
-        while i < end:
-            while b < high[i]:
-                count[range_of[b - first]] += 1
-                count[RANGES + range_of[b - first] // GROUP] += 1
-                b += 1
-            while a < low[i]:
-                count[range_of[a - first]] -= 1
-                count[RANGES + range_of[a - first] // GROUP] -= 1
-                a += 1
-            for k in range(len(shares)):
-                out[k, i] = _counted(values, a, b, shares[k], begins, places, count, y) if b > a else np.nan
-            i += 1
-
-
-@compiled("void(int64, int64, float64[::1], float64[::1], int64[::1], int64[::1], float64[::1])")
-def deviations(start: int, stop: int, centre: Any, values: Any, low: Any, high: Any, out: Any) -> None:
-    """Median distance of each window's values to a centre of its own."""
-    room = 1
-    for i in range(start, stop):
-        room = max(room, high[i] - low[i])
-    x, y, range_of, places = np.empty(room), np.empty(room + 1), np.empty(room, np.int32), np.empty(room, np.int64)
-    begins, count = np.empty(RANGES + 1, np.int64), np.empty(RANGES + RANGES // GROUP, np.int64)
-    for i in range(start, stop):
-        n = high[i] - low[i]
-        out[i] = np.nan
-        for j in range(n):
-            x[j] = abs(values[low[i] + j] - centre[i])
-        if n > 0:
-            out[i] = selected(x, n, 0.5, range_of, begins, places, count, y)
-
-
-@compiled("void(int64, int64, float64[::1], int64[::1], int64[::1], float64[::1])")
-def distinct(start: int, stop: int, values: Any, low: Any, high: Any, out: Any) -> None:
-    """Number of different values of each window; codes of few words, whole numbers up to 62, are marked in bits."""
-    for i in range(start, stop):
-        marks, few = np.int64(0), True
-        for j in range(low[i], high[i]):
-            code = np.int64(values[j]) if 0.0 <= values[j] < 63.0 else np.int64(63)
-            few &= float(code) == values[j]
-            marks |= np.int64(1) << code
-        different = 0
-        if few:
-            while marks:
-                marks &= marks - 1
-                different += 1
-        else:
-            x = np.sort(values[low[i] : high[i]])
-            for j in range(len(x)):
-                if j == 0 or x[j] != x[j - 1]:
-                    different += 1
-        out[i] = different
+            s, least, most = sums(values, a, b)
+        s = _checked(values, a, b, s, least, most)
+        out[0, i], out[1, i], out[2, i], out[3, i] = s, s / n, least, most
+        if spread:
+            rest = squares - lost * lost / n
+            if not rest > 1e-3 * squares and n > 1:
+                _, _, _, lost, squares = _sums_around(values, a, b, s / n)
+                rest = max(squares - lost * lost / n, 0.0)  # what the mean was rounded by is taken out again
+            out[4, i] = np.sqrt(rest / (n - 1)) if n > 1 else np.nan
 
 
 @compiled(
@@ -451,28 +207,22 @@ def _slope(values: Any, happened: Any, a: int, b: int) -> Any:
     spread, product = squares - times * times / n, products - times * rises / n
     if not (spread > 1e-3 * squares and abs(product) > 1e-3 * abs(products)):
         middle = origin + int(times / n)
-        times, rises, squares, products = _products(values, happened, a, b, middle, total(values, a, b) / n)
+        s, least, most = sums(values, a, b)
+        level = _checked(values, a, b, s, least, most) / n
+        times, rises, squares, products = _products(values, happened, a, b, middle, level)
         spread, product = squares - times * times / n, products - times * rises / n
     return product / spread * _DAY
 
 
-@compiled("void(int64, int64, int64, float64, float64, float64[::1], int64[::1], int64[::1], int64[::1], float64[::1])")
+@compiled("void(int64, int64, int64, float64, float64[::1], int64[::1], int64[::1], int64[::1], float64[::1])")
 def weighted(
-    start: int, stop: int, what: int, alpha: float, scale: float,
-    values: Any, happened: Any, low: Any, high: Any, out: Any,
-) -> None:  # fmt: skip
-    """Slope per day, exponentially weighted mean, drift, or newest values in a row that are not 0, of each window."""
-    room = 1
-    if what == DRIFT:
-        for i in range(start, stop):
-            room = max(room, high[i] - low[i])
-    x, y, range_of, places = np.empty(room), np.empty(room + 1), np.empty(room, np.int32), np.empty(room, np.int64)
-    begins, count = np.empty(RANGES + 1, np.int64), np.empty(RANGES + RANGES // GROUP, np.int64)
+    start: int, stop: int, what: int, alpha: float, values: Any, happened: Any, low: Any, high: Any, out: Any
+) -> None:
+    """Slope per day, exponentially weighted mean, or newest values in a row that are not 0, of each window."""
     for i in range(start, stop):
         a, b = low[i], high[i]
-        n = b - a
         out[i] = np.nan
-        if n <= 0:
+        if b <= a:
             continue
         if what == SLOPE:
             if happened[b - 1] > happened[a]:
@@ -482,22 +232,21 @@ def weighted(
             while j > a and values[j - 1] != 0.0:
                 j -= 1
             out[i] = b - j
-        elif what == EWMA:
+        else:
             e = values[a]
             for j in range(a + 1, b):
                 e += alpha * (values[j] - e)
             out[i] = e
-        elif n - DRIFT_RECENT >= DRIFT_BASELINE:
-            m = n - DRIFT_RECENT
-            for j in range(m):
-                x[j] = values[a + j]
-            centre = selected(x, m, 0.5, range_of, begins, places, count, y)
-            for j in range(m):
-                x[j] = abs(x[j] - centre)
-            mad = selected(x, m, 0.5, range_of, begins, places, count, y)
-            s = np.sqrt((m * mad * mad + DRIFT_PRIOR * scale * scale) / (m + DRIFT_PRIOR))
-            e = 0.0
-            for j in range(a + m, b):
-                z = min(max((values[j] - centre) / s, -DRIFT_CLIP), DRIFT_CLIP)
-                e = z if j == a + m else e + alpha * (z - e)
-            out[i] = e
+
+
+@compiled("void(int64, int64, float64, float64[::1], float64[::1], float64[::1], int64[::1], int64[::1], float64[::1])")
+def drifts(
+    start: int, stop: int, alpha: float, centre: Any, spread: Any, values: Any, low: Any, high: Any, out: Any
+) -> None:
+    """Exponentially weighted mean of the distances of each window's values to a centre, clipped, in units of spread."""
+    for i in range(start, stop):
+        e = np.nan
+        for j in range(low[i], high[i]):
+            z = min(max((values[j] - centre[i]) / spread[i], -DRIFT_CLIP), DRIFT_CLIP)
+            e = z if j == low[i] else e + alpha * (z - e)
+        out[i] = e
