@@ -43,6 +43,7 @@ UNITS: Mapping[str, tuple[str, str]] = {
     "methods": ("betaalwijzen", "moyens de paiement"),
     "percent": ("procent", "pour cent"),
     "promises": ("toezeggingen", "promesses"),
+    "reports": ("meldingen", "statuts communiqués"),
     "ratio": ("verhouding", "rapport"),
     "records": ("regels", "lignes"),
     "score": ("score", "note"),
