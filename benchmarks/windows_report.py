@@ -52,7 +52,7 @@ def _ratios(rows: Iterable[Row], figures: Mapping[str, Any]) -> str:
     head = (
         "customers, features, observations, start, earlywarn s, first call s, best of Polars and DuckDB s, ratio, bar"
     )
-    table = [[*head.split(", "), "ratio", "bar", "best of pandas and numpy s"]]
+    table = [[*head.split(", "), "best of pandas and numpy s"]]
     for ours in _computed(rows, "earlywarn"):
         if ours["catalogue"] == "shipped":
             continue

@@ -122,6 +122,16 @@ def test_a_customer_alone_with_the_context_is_scored_as_in_the_batch(fitted, tab
         )
 
 
+def test_reasons_are_given_with_the_context_that_was_scored_with(fitted):
+    scorer, books = fitted
+    scores = scorer.score(books, AS_OF, context=scorer.context(books))
+    known = scores[scores["status"] == "scored"].head(1)
+    for other in (None, scorer.context(books, as_of="2024-12-20")):
+        with pytest.raises(FeatureError, match="another context") as raised:
+            scorer.reasons(books, known, context=other)
+        assert raised.value.code == "F224"
+
+
 def test_the_buckets_of_a_store_are_scored_as_the_book_is(fitted, tables, tmp_path):
     scorer, books = fitted
     store = ew.LedgerStore.write(tmp_path / "store", **tables, until=UNTIL, buckets=3)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import strategies as st
 
 import earlywarn as ew
-from earlywarn.features import leaves
+from earlywarn.features import build, leaves
 from earlywarn.testing import ledgers
 from tiers import law
 
@@ -37,7 +37,7 @@ def test_blocks_of_any_size_give_the_same(ledger: ew.Ledger, facts: int) -> None
     whole = ew.FeatureSet(KINDS).compute(ledger, obs)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(leaves, "BLOCK_FACTS", 1 + abs(facts) % 7)
-        patch.setattr(leaves, "BLOCK_OBSERVATIONS", 1 + abs(facts) % 3)
+        patch.setattr(leaves, "FACTS_PER_OBSERVATION", 1 + abs(facts) % 3)
         shares: list[float] = []
         cut = ew.FeatureSet(KINDS).compute(ledger, obs, progress=shares.append)
     pd.testing.assert_frame_equal(whole, cut)
@@ -67,3 +67,27 @@ def test_a_block_holds_whole_customers_and_every_observation_is_in_one(monkeypat
     assert sorted(np.concatenate(blocks).tolist()) == list(range(len(obs)))
     owners = [set(obs["customer_id"].iloc[rows]) for rows in blocks]
     assert sum(map(len, owners)) == len(set.union(*owners))
+
+
+def test_a_number_beyond_float32_is_missing_in_either_engine() -> None:
+    bills = pd.DataFrame(
+        {
+            "invoice_id": ["a", "b"],
+            "customer_id": ["c", "d"],
+            "issued_on": pd.Timestamp("2026-01-01"),
+            "due_on": pd.Timestamp("2026-01-15"),
+            "amount": [10.0, -10.0],
+            "kind": ["recurring", "credit_note"],
+        }
+    )
+    none = pd.DataFrame({"payment_id": [], "customer_id": [], "paid_on": [], "amount": []})
+    ledger = ew.Ledger.from_tables(invoices=bills, payments=none)
+    largest = float(np.finfo(np.float32).max)
+    texts = [f"invoice.amount * {largest!r}", f"sum(invoices.amount) * {largest / 10!r}", "exp(-invoice.amount)"]
+    features = [ew.Feature(f"f{n}", text) for n, text in enumerate(texts)]
+    obs = bills[["invoice_id", "customer_id", "due_on", "amount"]].assign(as_of=pd.Timestamp("2026-02-01"))
+    for compiled in (True, False):
+        found = build.compute(features, ledger, obs, compiled=compiled)
+        assert found["f0"].isna().all()
+        assert found["f1"].tolist() == [np.float32(largest), -np.float32(largest)]
+        assert found["f2"].tolist() == [np.float32(np.exp(-10)), np.float32(np.exp(10))]

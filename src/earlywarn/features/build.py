@@ -98,16 +98,15 @@ def _matrix(
 
     def evaluated(rows: Rows) -> dict[int, Codes]:
         leaf = leaves.at(rows)
-        here = _in_one_piece(rows)
         words: dict[int, Codes] = {}
         for place, feature in enumerate(features):
             values = evaluate(feature.expression.root, leaf)
             if isinstance(values, Codes):
                 words[place] = values
             else:
-                _put(values, numbers[place], here)
+                _put(values, numbers[place], rows, compiled=leaves.compiled)
         if guard is not None:
-            _put(leaf(GUARD), guard, here)
+            _put(leaf(GUARD), guard, rows, compiled=leaves.compiled)
         return words
 
     blocks = leaves.blocks()
@@ -139,22 +138,17 @@ def _framed(
     return pieces[0] if len(pieces) == 1 else pd.concat(pieces, axis=1)
 
 
-def _in_one_piece(rows: Rows) -> Rows | slice:
-    """Rows as a slice where they follow each other, which is copied to many times faster."""
-    if len(rows) and rows[-1] - rows[0] == len(rows) - 1 and (np.diff(rows) == 1).all():
-        return slice(int(rows[0]), int(rows[-1]) + 1)
-    return rows
-
-
-def _put(values: Column, numbers: npt.NDArray[Any], rows: Rows | slice) -> None:
-    """Write numbers as float32; those beyond it are missing."""
+def _put(values: Column, numbers: npt.NDArray[Any], rows: Rows, *, compiled: bool) -> None:
+    """Write numbers as float32 at some rows; those beyond it are missing."""
     assert not isinstance(values, Codes)
+    if compiled and numbers.dtype == np.float32 and values.shape == rows.shape:
+        from earlywarn.features.kernels import put
+
+        put(np.require(values, requirements=["C", "W"]), rows, numbers)
+        return
     with np.errstate(over="ignore"):
         cells = values.astype(numbers.dtype)
-    beyond = np.isinf(cells)
-    if beyond.any():
-        cells[beyond] = np.nan
-    numbers[rows] = cells
+    numbers[rows] = np.where(np.isinf(cells), np.nan, cells)
 
 
 def _check(feature: Feature, ledger: Ledger) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from earlywarn.compiled import threads
 from earlywarn.features import expression as language
 from earlywarn.features import plain
 from earlywarn.features.context import Context
@@ -32,8 +33,8 @@ from earlywarn.tables.schema import STREAMS, TABLES
 __all__ = ["Leaves"]
 
 Rows = npt.NDArray[np.int64]
-#: About how many facts one block has, and about how many observations at most.
-BLOCK_FACTS, BLOCK_OBSERVATIONS = 1_000_000, 100_000
+#: About how many facts one block has, and how many of them an observation counts for.
+BLOCK_FACTS, FACTS_PER_OBSERVATION = 1_000_000, 10
 #: Timelines of each ledger by table, for as long as the ledger lives.
 _TIMELINES: WeakKeyDictionary[Ledger, dict[str, Timeline]] = WeakKeyDictionary()
 _NUMBER = language.parse("count(invoices, days=36500)").aggregates[0]
@@ -167,28 +168,28 @@ class Leaves:
     # -- blocks ------------------------------------------------------------------------------------------
 
     def blocks(self) -> list[Rows]:
-        """Numbers of the observations of each block; one block at least.
+        """Numbers of the observations of each block; one block at least, several of about the same work.
 
         Returns
         -------
         list of ndarray of int64
         """
         owner = self.observed.owner
-        tables = {id(asked.timeline): asked for asked in self._own if asked.timeline.facts.entity != "region"}
-        if not self.compiled or (
-            len(owner) <= BLOCK_OBSERVATIONS
-            and sum(len(asked.timeline.facts) for asked in tables.values()) <= BLOCK_FACTS
-        ):
+        if not self.compiled or not len(owner):
             return [np.arange(len(owner))]
         order = by_owner(owner)
         whose = np.maximum(owner[order], 0)
         first = np.flatnonzero(np.diff(whose, prepend=-1))  # of each customer
-        whose = whose[first]
-        facts = np.zeros(len(whose), dtype=np.int64)
+        work = FACTS_PER_OBSERVATION * np.diff(first, append=len(order))
+        tables = {id(asked.timeline): asked for asked in self._own if asked.timeline.facts.entity != "region"}
         for asked in tables.values():
             begins = asked.timeline.begins
-            facts += begins[np.minimum(whose, len(begins) - 1)]
-        cuts = first[1:][np.diff(first // BLOCK_OBSERVATIONS) + np.diff(facts // BLOCK_FACTS) > 0]
+            ends = np.minimum(np.stack([whose[first], whose[first] + 1]), len(begins) - 1)
+            work += begins[ends[1]] - begins[ends[0]]
+        total = int(work.sum())
+        several = threads() * -(-total // (threads() * BLOCK_FACTS)) if total > BLOCK_FACTS else 1
+        block = (np.cumsum(work) - work) * several // total
+        cuts = first[1:][np.diff(block) > 0]
         return [order[since:until] for since, until in pairwise([0, *cuts.tolist(), len(order)])]
 
     def at(self, rows: Rows) -> Callable[[Node], Column]:

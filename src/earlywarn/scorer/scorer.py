@@ -174,7 +174,7 @@ class Scorer:
         DataFrame
             The columns of `SCORE_COLUMNS`; ``p_late`` where ``status`` is "scored", else missing. ``reasons``
             names the leading features of the families that raise the risk, at most three. ``attrs`` holds
-            as_of, model_version and notices.
+            as_of, model_version, context (its fingerprint, or None) and notices.
         """
         return self._score(ledger, as_of, horizon_days, customers, context, progress).scores
 
@@ -204,7 +204,18 @@ class Scorer:
         Returns
         -------
         DataFrame, as from `RiskModel.reason_codes`
+
+        Raises
+        ------
+        FeatureError
+            F224 when another context was scored with: what it says of other customers differs.
         """
+        if scores.attrs.get("context") not in (None, _named(context)):
+            raise FeatureError(
+                "the scores were made with another context.",
+                code="F224",
+                hint="hand over the same context= to score and to reasons.",
+            )
         horizon = max(int(scores["lead_days"].max()), 0) if len(scores) else 0
         obs = self.outcome.standing(ledger, scores.attrs["as_of"], horizon, pool=self._pool(ledger, context))
         asked = obs.set_index("obligation_id", drop=False).loc[scores["obligation_id"]].set_axis(scores.index)
@@ -275,6 +286,7 @@ class Scorer:
         )[list(SCORE_COLUMNS)]
         scores.attrs["as_of"] = at.isoformat()
         scores.attrs["model_version"] = self.model_version
+        scores.attrs["context"] = _named(context)
         stale = () if pool is None or context is None else context.stale(moment(at, ledger.timezone))
         scores.attrs["notices"] = (
             *dict.fromkeys([*matrix.attrs["notices"], *stale]),
@@ -470,6 +482,11 @@ def _beyond(features: FeatureSet, policy: Policy) -> FeatureSet:
 
 def _json(content: Any) -> bytes:
     return json.dumps(content, indent=1, ensure_ascii=False).encode()
+
+
+def _named(context: Context | None) -> str | None:
+    """The fingerprint of a context that was handed over."""
+    return None if context is None else context.fingerprint
 
 
 def _day_after(ledger: Ledger) -> pd.Timestamp:
