@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from earlywarn import compiled, dates
-from earlywarn.features import engine, kernels, windows
+from earlywarn.features import engine, kernels, rank_kernels, slices, windows
 from earlywarn.features.build import compute
 from earlywarn.features.definition import Feature
 from earlywarn.outcomes import label
@@ -24,6 +24,7 @@ from earlywarn.tables.ledger import Ledger
 from laws_in_time import labels_are_dated_by_the_clocks, later_facts_change_nothing, returns_are_dated_by_the_bank
 from oracle_features import windows_agree_with_brute_force
 from strategies import NEVER, Raw, known_at, moments, random_tables
+from test_compiled import ranks_hold
 
 Bank = list[tuple[Raw, int]]
 
@@ -256,9 +257,32 @@ def test_only_what_was_known_is_seen() -> None:
     only_what_was_known_is_seen()
 
 
-def uncompiled(*words: tuple[str, str]) -> ModuleType:
+#: Ways to get the bits of a window wrong.
+WRONG_BITS = {
+    "keeps the window before": (("_turned(marks, rank, a, b)\n        _turned", "_turned"),),
+    "moves one end only": (("_turned(marks, rank, min(b, high), max(b, high))", "pass"),),
+    "forgets whose facts they are": (("first = low[i], high[i], begins[owner[i]]", "first = low[i], high[i], 0"),),
+    "takes places for ranks": (("rank[first + places[k]] = k", "rank[first + k] = places[k]"),),
+}
+
+
+@pytest.mark.parametrize("wrong", [*WRONG_BITS, None])
+def test_wrong_bits_of_a_window_are_caught(wrong: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = () if wrong is None else WRONG_BITS[wrong]
+    monkeypatch.setattr(slices, "rank_kernels", uncompiled(*words, of=rank_kernels))
+    rng = np.random.default_rng(3)
+    owners = [rng.normal(size=size).tolist() for size in (150, 40)]
+    seen = [(0, 0, 100), (0, 30, 130), (0, 140, 150), (1, 0, 30), (1, 10, 40)]
+    if wrong is None:
+        ranks_hold(owners, seen)
+    else:
+        with pytest.raises((AssertionError, IndexError)):
+            ranks_hold(owners, seen)
+
+
+def uncompiled(*words: tuple[str, str], of: ModuleType = kernels) -> ModuleType:
     """The kernels as plain Python, with some of their words replaced."""
-    source = Path(kernels.__file__).read_text(encoding="utf-8")
+    source = Path(str(of.__file__)).read_text(encoding="utf-8")
     for old, new in words:
         assert old in source
         source = source.replace(old, new)
@@ -266,7 +290,7 @@ def uncompiled(*words: tuple[str, str]) -> ModuleType:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(compiled, "compiled", lambda signature, **options: lambda function: function)
         exec(compile(source, "kernels", "exec"), module.__dict__)
-    module.__dict__.update(smaller=min, larger=max)
+    module.__dict__.update(smaller=min, larger=max, ones=lambda marks: int(marks).bit_count())
     return module
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from earlywarn.compiled import compiled
+from earlywarn.features.instructions import ones
 from earlywarn.features.kernels import sums
 
 __all__ = ["deviations", "distinct", "quantiles", "ranked"]
@@ -18,10 +19,6 @@ __all__ = ["deviations", "distinct", "quantiles", "ranked"]
 #: Up to so many values are sorted at once, more are told into levels first.
 FEW = 32
 _ONE = np.uint64(1)
-#: Masks for counting bits in pairs, fours and eights.
-_PAIRS, _FOURS, _EIGHTS = np.uint64(0x5555555555555555), np.uint64(0x3333333333333333), np.uint64(0x0F0F0F0F0F0F0F0F)
-_BYTES, _TOP = np.uint64(0x0101010101010101), np.uint64(56)
-_TWO, _FOUR, _SIX = np.uint64(2), np.uint64(4), np.uint64(6)
 
 
 @compiled("void(float64[::1], int64, int64, int32[::1])", inline="never")
@@ -96,15 +93,6 @@ def ranked(start: int, stop: int, begins: Any, values: Any, in_order: Any, rank:
             rank[first + places[k]] = k
 
 
-@compiled("int64(uint64)")
-def _bits(x: Any) -> Any:
-    """How many bits are set; one instruction where the processor has it."""
-    x = x - ((x >> _ONE) & _PAIRS)
-    x = (x & _FOURS) + ((x >> _TWO) & _FOURS)
-    x = (x + (x >> _FOUR)) & _EIGHTS
-    return np.int64((x * _BYTES) >> _TOP)
-
-
 @compiled("void(uint64[::1], int32[::1], int64, int64)")
 def _turned(marks: Any, rank: Any, low: int, high: int) -> None:
     """Turn the bits of some facts."""
@@ -127,15 +115,15 @@ def _moved(marks: Any, rank: Any, a: int, b: int, low: int, high: int) -> None:
 def _place(marks: Any, k: int) -> Any:
     """Where the bit stands that has ``k`` before it."""
     word = 0
-    count = _bits(marks[0])
+    count = ones(marks[0])
     while count <= k:
         k -= count
         word += 1
-        count = _bits(marks[word])
+        count = ones(marks[word])
     x = marks[word]
     for _ in range(k):
         x &= x - _ONE
-    return 64 * word + _bits((x ^ (x - _ONE)) >> _ONE)
+    return 64 * word + ones((x ^ (x - _ONE)) >> _ONE)
 
 
 @compiled("int64(uint64[::1], int64)")
@@ -147,7 +135,7 @@ def _next(marks: Any, place: int) -> Any:
     while x == 0:
         word += 1
         x = marks[word]
-    return 64 * word + _bits((x ^ (x - _ONE)) >> _ONE)
+    return 64 * word + ones((x ^ (x - _ONE)) >> _ONE)
 
 
 @compiled("int64(uint64[::1], int64)")
@@ -160,7 +148,7 @@ def _previous(marks: Any, place: int) -> Any:
         x = marks[word]
     for shift in (1, 2, 4, 8, 16, 32):  # all bits below the highest
         x |= x >> np.uint64(shift)
-    return 64 * word + _bits(x) - 1
+    return 64 * word + ones(x) - 1
 
 
 @compiled("uint64[::1](int64[::1])")
@@ -240,18 +228,16 @@ def deviations(
 
 @compiled("void(int64, int64, float64[::1], int64[::1], int64[::1], float64[::1])")
 def distinct(start: int, stop: int, values: Any, low: Any, high: Any, out: Any) -> None:
-    """Number of different values of each window; codes of few words, whole numbers up to 62, are marked in bits."""
+    """Number of different values of each window; where all are whole numbers below 64, as codes are, by their bits."""
     for i in range(start, stop):
-        marks, few = np.int64(0), True
+        marks, few = np.uint64(0), True
         for j in range(low[i], high[i]):
-            code = np.int64(values[j]) if 0.0 <= values[j] < 63.0 else np.int64(63)
+            code = np.int64(values[j]) if 0.0 <= values[j] < 64.0 else np.int64(0)
             few &= float(code) == values[j]
-            marks |= np.int64(1) << code
+            marks |= _ONE << np.uint64(code)
         different = 0
         if few:
-            while marks:
-                marks &= marks - 1
-                different += 1
+            different = ones(marks)
         else:
             x = values[low[i] : high[i]].copy()
             _sorted(x, np.empty(len(x), np.int32), len(x), len(x))
