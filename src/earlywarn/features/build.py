@@ -104,9 +104,9 @@ def _matrix(
             if isinstance(values, Codes):
                 words[place] = values
             else:
-                _put(values, numbers[place], rows, compiled=leaves.compiled)
+                _put(values, numbers[place], rows)
         if guard is not None:
-            _put(leaf(GUARD), guard, rows, compiled=leaves.compiled)
+            _put(leaf(GUARD), guard, rows)
         return words
 
     blocks = leaves.blocks()
@@ -138,17 +138,15 @@ def _framed(
     return pieces[0] if len(pieces) == 1 else pd.concat(pieces, axis=1)
 
 
-def _put(values: Column, numbers: npt.NDArray[Any], rows: Rows, *, compiled: bool) -> None:
+def _put(values: Column, numbers: npt.NDArray[Any], rows: Rows) -> None:
     """Write numbers as float32 at some rows; those beyond it are missing."""
     assert not isinstance(values, Codes)
-    if compiled and numbers.dtype == np.float32 and values.shape == rows.shape:
-        from earlywarn.features.kernels import put
-
-        put(np.require(values, requirements=["C", "W"]), rows, numbers)
-        return
     with np.errstate(over="ignore"):
         cells = values.astype(numbers.dtype)
-    numbers[rows] = np.where(np.isinf(cells), np.nan, cells)
+    beyond = np.isinf(cells)
+    if beyond.any():
+        cells[beyond] = np.nan
+    numbers[rows] = cells
 
 
 def _check(feature: Feature, ledger: Ledger) -> None:

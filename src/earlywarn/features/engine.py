@@ -19,7 +19,7 @@ from earlywarn.dates import US_PER_DAY
 from earlywarn.features import kernels, plain
 from earlywarn.features.aggregates import Segments
 from earlywarn.features.evaluate import Codes, Column
-from earlywarn.features.exact import LIMIT
+from earlywarn.features.exact import countable
 from earlywarn.features.expression import Aggregate, Node, Selection
 from earlywarn.features.reader import Reader
 from earlywarn.features.slices import Given, Windows, reduced
@@ -239,7 +239,7 @@ class _Block:
             cells = self.reader.at_facts(argument, stream.rows)
             labels = cells.labels if isinstance(cells, Codes) else None
             values = _numbers(cells)
-            given = np.abs(values) < LIMIT  # what no result could be told of in float32 counts as missing
+            given = countable(values)  # what no result could be told of in float32 counts as missing
             if given.all():
                 self._values[key] = _Cells(Given(_writable(values), happened, begins), None, labels)
             else:

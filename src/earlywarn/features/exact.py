@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["CHUNK", "LIMIT", "Column", "Sums", "joined", "spread"]
+__all__ = ["CHUNK", "LIMIT", "Column", "Sums", "countable", "joined", "spread"]
 
 Rows = npt.NDArray[np.int64]
 Values = npt.NDArray[np.float64]
@@ -25,6 +25,17 @@ LIMIT = 2.0**128
 CHUNK = 1 << 20
 _BITS = 32
 _SMALLEST = {"sum": -4, "square": -8}
+
+
+def countable(values: Values) -> npt.NDArray[np.bool_]:
+    """Where a value is given and smaller than `LIMIT`.
+
+    Examples
+    --------
+    >>> countable(np.array([1.0, np.nan, -1e39])).tolist()
+    [True, False, False]
+    """
+    return np.asarray((values < LIMIT) & (values > -LIMIT))
 
 
 @dataclass(frozen=True, eq=False)

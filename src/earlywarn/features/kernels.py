@@ -17,7 +17,7 @@ from earlywarn.features.aggregates import DRIFT_CLIP
 from earlywarn.features.instructions import larger, smaller
 
 __all__ = [
-    "EWMA", "SLOPE", "STREAK", "bounds", "count_before", "drifts", "moments", "places", "put", "sums", "weighted",
+    "EWMA", "SLOPE", "STREAK", "bounds", "count_before", "drifts", "moments", "places", "sums", "weighted",
 ]  # fmt: skip
 
 SLOPE, EWMA, STREAK = 0, 1, 2
@@ -102,14 +102,6 @@ def count_before(marks: Any, before: Any) -> None:
         before[j] = count
         count += marks[j]
     before[len(marks)] = count
-
-
-@compiled("void(float64[::1], int64[::1], float32[::1])")
-def put(values: Any, rows: Any, out: Any) -> None:
-    """Write values at some rows; those beyond float32 are missing."""
-    for i in range(len(rows)):
-        x = np.float32(values[i])
-        out[rows[i]] = x if abs(x) < np.inf else np.nan
 
 
 @compiled("float64(float64[::1], int64, int64)", inline="never")

@@ -15,7 +15,7 @@ from earlywarn.dates import US_PER_DAY
 from earlywarn.errors import FeatureError
 from earlywarn.features.aggregates import Segments, apply
 from earlywarn.features.evaluate import Codes, Column
-from earlywarn.features.exact import LIMIT
+from earlywarn.features.exact import countable
 from earlywarn.features.expression import Aggregate, Node, Selection
 from earlywarn.features.reader import Reader
 from earlywarn.features.windows import Chosen, Timeline, choose
@@ -124,7 +124,7 @@ def seen_by(
     else:
         days = (as_of[chosen.observation + chosen.first] - happened) / US_PER_DAY
     seen = Segments(values, chosen.observation, days, chosen.count, happened)
-    given = np.abs(values) < LIMIT  # what no result could be told of in float32 counts as missing
+    given = countable(values)  # what no result could be told of in float32 counts as missing
     return (seen if keep_missing or given.all() else seen.keep(given)), labels
 
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from earlywarn.dates import FOREVER, US_PER_DAY
 from earlywarn.features.evaluate import Codes
-from earlywarn.features.exact import CHUNK, LIMIT, Sums, joined
+from earlywarn.features.exact import CHUNK, Sums, countable, joined
 from earlywarn.features.expression import Aggregate, Literal, Name, Node, Operation, columns_of
 from earlywarn.features.membership import Membership
 from earlywarn.features.reader import Reader
@@ -126,7 +126,7 @@ class Reducer:
         fact, since, until = self._steps(rows)
         group = self.membership.at(facts.owner[fact], facts.happened_at[fact], since + 1)
         values = self.values(fact, since + 1)
-        used = (group >= 0) & np.isfinite(values) & (np.abs(values) < LIMIT)
+        used = (group >= 0) & countable(values)
         fact, since, until, group = (part[used] for part in (fact, since, until, group))
         values = values[used]
         if by_owner:
