@@ -18,7 +18,7 @@ __all__ = ["deviations", "distinct", "quantiles", "ranked"]
 
 #: Up to so many values are sorted at once, more are told into levels first.
 FEW = 32
-_ONE = np.uint64(1)
+_ONE, _SIX, _LAST = np.uint64(1), np.uint64(6), np.uint64(63)
 
 
 @compiled("void(float64[::1], int64, int64, int32[::1])", inline="never")
@@ -97,7 +97,8 @@ def ranked(start: int, stop: int, begins: Any, values: Any, in_order: Any, rank:
 def _turned(marks: Any, rank: Any, low: int, high: int) -> None:
     """Turn the bits of some facts."""
     for j in range(low, high):
-        marks[rank[j] >> 6] ^= _ONE << np.uint64(rank[j] & 63)
+        r = np.uint64(rank[j])
+        marks[r >> _SIX] ^= _ONE << (r & _LAST)
 
 
 @compiled("void(uint64[::1], int32[::1], int64, int64, int64, int64)")
