@@ -7,6 +7,8 @@ from typing import Any
 
 #: What must be reached, in times faster than the best of Polars and DuckDB, by (catalogue, where it starts).
 BARS = {("sixteen", "memory"): 10.0, ("catalogue", "memory"): 15.0, ("catalogue", "files"): 3.0}
+#: Customers for whom those bars are stated: 14.6 million facts of usage, 480,000 observations.
+WORK = 20_000
 FEATURETOOLS_BAR, COMPILE_BAR, STORE_SECONDS, STORE_MB, READ_BAR = 1000.0, 15.0, 60.0, 8192.0, 3.0
 RIVALS = ("polars", "duckdb")
 _MOMENTS = {"many": "24 moments each", "one": "one moment each", "due": "one bill each"}
@@ -44,8 +46,8 @@ Customers with daily usage over two years, 24 bills and their payments. *Sixteen
 mean, std, max, count of usage. *Catalogue*: {figures["catalogue_size"]} features over usage, bills and payments.
 From memory, the peers' tables are loaded, coded as integers and sorted beforehand, and ours is a built ledger; from
 Parquet, text ids, all reading, coding and sorting counts, and for ours all checks of the tables too. Median of three
-runs, of one where a run takes longer than ten seconds; the peers' best way counts. The bars are stated for 24 moments
-each."""
+runs, of one where a run takes longer than ten seconds; the peers' best way counts. The bars are stated for
+{WORK:,} customers, 24 moments each: 14.6 million facts of usage."""
 
 
 def _ratios(rows: Iterable[Row], figures: Mapping[str, Any]) -> str:
@@ -59,7 +61,7 @@ def _ratios(rows: Iterable[Row], figures: Mapping[str, Any]) -> str:
         best = _best(rows, ours)
         ratio = _ratio(best, ours)
         from_disk = ours["store"] and ours["start"] == "memory"
-        stated = ours["moments"] == "many" and not from_disk
+        stated = ours["moments"] == "many" and ours["customers"] == WORK
         bar = BARS.get((ours["catalogue"], ours["start"])) if stated else None
         start = "ours from its store on disk" if from_disk else _START[ours["start"]]
         table.append(

@@ -307,3 +307,20 @@ def test_settings_that_cannot_be_are_refused(options):
 def test_invoice_ids_of_an_arrangement_may_be_a_list():
     agreed = [{"arrangement_id": "g", "customer_id": "c", "agreed_on": "2026-02-01", "invoice_ids": ["A", "B"]}]
     assert ledger([A], arrangements=agreed).frame("arrangements")["invoice_ids"].tolist() == ["A B"]
+
+
+@pytest.mark.parametrize(("region", "too_fine"), [("9000", True), ("1012 AB", True), ("44021", True), ("BE234", False)])
+def test_regions_that_look_like_postcodes_are_told_of(region: str, too_fine: bool) -> None:
+    invoices = pd.DataFrame(
+        {
+            "invoice_id": ["a"],
+            "customer_id": ["c"],
+            "issued_on": ["2026-01-01"],
+            "due_on": ["2026-01-15"],
+            "amount": [5.0],
+        }
+    )
+    none = pd.DataFrame({"payment_id": [], "customer_id": [], "paid_on": [], "amount": []})
+    customers = pd.DataFrame({"customer_id": ["c"], "region": [region]})
+    books = Ledger.from_tables(invoices=invoices, payments=none, customers=customers)
+    assert any("NUTS 3" in notice for notice in books.notices) == too_fine

@@ -112,7 +112,7 @@ def test_a_value_missing_on_one_side_is_a_difference() -> None:
 
 def row(tool: str, seconds: float, *, equal: bool = True, **more: Any) -> dict[str, Any]:
     figures = {"median": seconds, "first": seconds, "peak_mb": 100.0, "rows": 48_000, "columns": 16, "equal": equal}
-    about = {"customers": 2000, "tool": tool, "what": "compute", "catalogue": "sixteen", "moments": "many"}
+    about = {"customers": 20_000, "tool": tool, "what": "compute", "catalogue": "sixteen", "moments": "many"}
     return {**about, "start": "memory", "store": False, "codes": True, "way": "a way", **figures, **more}
 
 
@@ -130,6 +130,16 @@ def test_a_ratio_is_to_the_fastest_equal_peer_and_its_bar_is_stated() -> None:
     assert "| 15.0 x | 10 x: pass |" in written([ours_, slow, wrong])
     assert "| 9.0 x | 10 x: **FAIL** |" in written([ours_, slow, row("polars", 0.9)])
     assert "not shown" in written([row("earlywarn", 0.1, equal=False), slow])
+    small = written([row("earlywarn", 0.1, customers=2000), row("duckdb", 1.5, customers=2000)])
+    assert "| 15.0 x | none |" in small
+
+
+def test_every_table_of_the_page_has_as_many_cells_as_headings() -> None:
+    tables = [line for line in written([row("earlywarn", 0.1), row("duckdb", 1.5)]).splitlines() if line[:1] == "|"]
+    width = 0
+    for line, after in zip(tables, [*tables[1:], ""], strict=True):
+        width = line.count("|") if after.startswith("| ---") else width
+        assert line.count("|") == width, line
 
 
 def test_a_peer_that_failed_is_stated_and_is_no_rival() -> None:
@@ -161,6 +171,17 @@ def test_a_section_is_replaced_and_the_others_stay(tmp_path: Path) -> None:
 def test_a_measurement_that_fails_says_why_and_the_run_goes_on(tmp_path: Path) -> None:
     run = windows.Run(tmp_path, limit=60.0, compare_with=[])
     assert "KeyError" in run.measure(tmp_path, "nothing of the kind")["failed"]
+
+
+def test_what_a_smaller_size_shows_to_be_hopeless_is_not_begun(tmp_path: Path) -> None:
+    run = windows.Run(tmp_path, limit=60.0, compare_with=[])
+    job = {"catalogue": "sixteen", "moments": "many", "way": "a way", "start": "memory", "codes": True}
+    assert run.expected("duckdb", job, 2000) == 0.0
+    run.rows += [row("duckdb", 3.0, customers=2000), {**row("polars", 0.0, customers=2000), "failed": "not done"}]
+    del run.rows[1]["first"]
+    assert run.expected("duckdb", job, 20_000) == 30.0
+    assert run.expected("polars", job, 20_000) == 600.0
+    assert run.expected("duckdb", {**job, "way": "another"}, 20_000) == 0.0
 
 
 @pytest.mark.slow

@@ -267,6 +267,10 @@ def test_ingest_writes_a_store_adds_to_it_and_lists_faults(
     assert "80 customers in 2 buckets" in said
     assert "D131" in said
     assert set(pd.read_csv(tmp_path / "faults.csv")["code"]) == {"D104", "D131", "D132", "D139", "D151"}
+    assert main(["check", str(store)]) == 2
+    assert "is a store" in capsys.readouterr().err
+    assert main(["features", "explain", "late_share_365d", str(store), "--customer", "K00007"]) == 0
+    assert "K00007" in capsys.readouterr().out
     news = tmp_path / "news" / "usage"
     news.mkdir(parents=True)
     later = {"customer_id": ["K00001"], "used_on": ["2024-09-01"], "quantity": [1.0], "usage_id": ["new"]}

@@ -504,7 +504,8 @@ def test_everything_compiles_within_the_bar_and_is_then_read_from_the_cache(tmp_
     def seconds() -> tuple[float, int]:
         script = (
             "import sys; sys.path[:0] = %r; import numba; from earlywarn.cli.warmup import warm_up\n"
-            "print(sum(seconds for _, seconds in warm_up()))"
+            "from time import process_time\nbegin = process_time()\nfor _ in warm_up(): pass\n"
+            "print(process_time() - begin)"
         )
         done = subprocess.run(
             [sys.executable, "-c", script % sys.path], env={**os.environ, "EARLYWARN_CACHE": str(tmp_path)},
@@ -517,7 +518,7 @@ def test_everything_compiles_within_the_bar_and_is_then_read_from_the_cache(tmp_
     assert kept > 0
     assert still == kept
     assert again < first / 2
-    assert first <= 15 or os.getloadavg()[0] > 1.5 * (os.cpu_count() or 1)  # on a machine that is not busy otherwise
+    assert first <= 15  # of the processor's time, which another process does not add to
     print(f"compiled in {first:.1f} s (bar: 15 s), read from the cache in {again:.1f} s")
 
 

@@ -420,3 +420,21 @@ def test_a_page_a_family_is_written_for_the_documentation_with_a_picture(checkou
         drawn = f"({page.stem}.png)" in page.read_text(encoding="utf-8")
         assert drawn == (tmp_path / f"{page.stem}.png").exists()
     assert len(list(tmp_path.glob("*.png"))) >= 0.7 * len(families)
+
+
+@pytest.mark.parametrize("name", ["late_share_365d", "region_late_share_365d"])
+def test_a_store_explains_as_the_ledger_of_all_does(name: str, tmp_path: Path) -> None:
+    """Also what is told from other customers, who are in other buckets."""
+    tables = ew.datasets.make_biller(customers=30, months=8, seed=1)
+    store = ew.LedgerStore.write(tmp_path / "store", **tables, buckets=3)
+    books = Ledger.from_tables(**tables)
+    for customer in books.customers[:3]:
+        whole = explain_feature(SHIPPED, name, books, customer)
+        told = explain_feature(SHIPPED, name, store, customer)
+        assert (told.value, told.sentence) == (whole.value, whole.sentence)
+        pd.testing.assert_frame_equal(told.aggregates, whole.aggregates)
+
+
+def test_an_explanation_shows_itself_in_one_line(spike: FeatureExplanation) -> None:
+    assert repr(spike) == f"<usage_spike_30d of {spike.heading}: {spike.sentence}>"
+    assert "\n" not in repr(spike)

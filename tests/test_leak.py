@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+import earlywarn as ew
 from earlywarn.datasets import make_biller
+from earlywarn.errors import DataError, FeatureError
 from earlywarn.features import leak
 from earlywarn.features.build import compute
 from earlywarn.features.definition import Feature
@@ -167,3 +170,34 @@ def test_it_reports_periods_that_were_kept_for_what_became_of_them(
     assert any(found["full"].str.contains("kept was late"))
     by_place = obs[np.random.default_rng(0).random(len(obs)) < 0.5]
     assert audit_leakage([], biller, by_place, moments=6).empty
+
+
+def test_what_is_no_ledger_no_feature_or_no_observation_is_refused_where_it_is_handed_over(tmp_path: Path) -> None:
+    tables = ew.datasets.make_biller(customers=20, months=6, seed=0)
+    ledger = ew.Ledger.from_tables(**tables)
+    store = ew.LedgerStore.write(tmp_path / "store", **tables, buckets=2)
+    obs = ew.Outcome(lead_days=7).observations(ledger)
+    features = ew.FeatureSet([ew.Feature("invoices_count_90d", "count(invoices, days=90)")])
+    for books in (store, tables, "folder"):
+        with pytest.raises(DataError, match="D109"):
+            ew.audit_leakage(features, books, obs)
+        with pytest.raises(DataError, match="D109"):
+            ew.backtest(features, ew.Outcome(lead_days=7), books)
+    with pytest.raises(DataError, match="D109"):
+        features.compute(tables, obs)
+    with pytest.raises(FeatureError, match="F229"):
+        ew.audit_leakage(["late_share_365d"], ledger, obs)
+    with pytest.raises(FeatureError, match="F225"):
+        ew.audit_leakage(features, ledger, obs[["customer_id"]])
+    with pytest.raises(FeatureError, match="F224"):
+        features.compute(ledger, obs, context="mine")
+
+
+def test_a_ledger_without_a_country_says_that_holidays_are_missing() -> None:
+    tables = ew.datasets.make_biller(customers=20, months=6, seed=0)
+    features = ew.FeatureSet.default().select("due_holidays_count_now")
+    for country, says in ((None, "states no country"), ("Atlantis", "known of 'Atlantis'"), ("BE", None)):
+        ledger = ew.Ledger.from_tables(**tables, country=country)
+        found = features.compute(ledger, ew.Outcome(lead_days=7).observations(ledger))
+        assert found.isna().all(axis=None) == (says is not None)
+        assert [says in notice for notice in found.attrs["notices"]] == ([True] if says else [])

@@ -263,6 +263,11 @@ def test_parameters_that_do_not_fit_are_refused_at_once(function: Any) -> None:
     assert "odd_one" not in own.OWN
 
 
+def test_a_function_without_a_name_is_refused_as_such() -> None:
+    with pytest.raises(FeatureError, match=r"F218(?s:.)*with def"):
+        ew.aggregate(lambda values: 1.0)
+
+
 @pytest.mark.parametrize("compiled", [True, False])
 def test_an_error_inside_names_the_aggregate_the_observation_and_the_values(compiled: bool) -> None:
     def third_value(values):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -85,8 +86,8 @@ def test_a_store_broken_off_at_any_step_and_written_again_is_the_same(
 
 
 CHILD = """
-import os, sys
-folder, at = sys.argv[1], int(sys.argv[2])
+import os, signal, sys, time
+folder, at, after = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
 from strategies import random_tables, UNTIL
 from stores import handed, split
 from earlywarn.tables.store import LedgerStore
@@ -100,17 +101,19 @@ def watch(event, args):
             if seen == at:
                 os._exit(9)
 sys.addaudithook(watch)
+signal.setitimer(signal.ITIMER_REAL, after)  # ends the process wherever it is, in C++ too; 0 is never
+begin = time.perf_counter()
 LedgerStore.write(folder, **handed(first), until=UNTIL, buckets=3)
 middle = seen
 LedgerStore(folder).load(**handed(second))
-print(middle, seen)
+print(middle, seen, time.perf_counter() - begin)
 """
 
 
-def run(folder: Path, at: int) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, at: int, after: float = 0.0) -> subprocess.CompletedProcess[str]:
     paths = os.pathsep.join([str(Path(__file__).parent), *sys.path])
     return subprocess.run(
-        [sys.executable, "-c", CHILD, str(folder), str(at)],
+        [sys.executable, "-c", CHILD, str(folder), str(at), str(after)],
         capture_output=True, text=True, timeout=600, env={**os.environ, "PYTHONPATH": paths}, check=False,
     )  # fmt: skip
 
@@ -119,7 +122,7 @@ def run(folder: Path, at: int) -> subprocess.CompletedProcess[str]:
 def test_a_process_that_dies_at_ten_random_moments_leaves_what_can_be_finished(tmp_path: Path) -> None:
     done = run(tmp_path / "whole", 0)
     assert done.returncode == 0, done.stderr
-    middle, steps = map(int, done.stdout.split())
+    middle, steps = map(int, done.stdout.split()[:2])
     whole = files_of(tmp_path / "whole")
     rng = random.Random(3)
     for number, at in enumerate([rng.randint(1, steps) for _ in range(8)] + [middle, steps]):
@@ -128,3 +131,19 @@ def test_a_process_that_dies_at_ten_random_moments_leaves_what_can_be_finished(t
         again = run(folder, 0)
         assert again.returncode == 0, again.stderr
         assert files_of(folder) == whole
+
+
+@pytest.mark.slow
+def test_a_process_that_is_ended_at_any_instant_leaves_what_can_be_finished(tmp_path: Path) -> None:
+    """Also in the middle of a file that a library writes; where it had ended before, nothing is left to finish."""
+    done = run(tmp_path / "whole", 0)
+    assert done.returncode == 0, done.stderr
+    whole, seconds = files_of(tmp_path / "whole"), float(done.stdout.split()[2])
+    ended = 0
+    for number, share in enumerate(random.Random(5).choices(range(1, 100), k=5)):
+        folder = tmp_path / str(number)
+        ended += run(folder, 0, after=share / 100 * seconds).returncode == -signal.SIGALRM
+        again = run(folder, 0)
+        assert again.returncode == 0, again.stderr
+        assert files_of(folder) == whole
+    assert ended > 0

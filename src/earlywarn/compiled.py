@@ -7,8 +7,10 @@ threads are not used: they do not survive being asked from several threads, nor 
 from __future__ import annotations
 
 import atexit
+import hashlib
 import logging
 import os
+import re
 import shutil
 import tempfile
 import threading
@@ -16,7 +18,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from itertools import pairwise
 from pathlib import Path
 from time import perf_counter
@@ -29,6 +30,7 @@ __all__ = ["cache_folder", "compiled", "in_parts", "in_ranges", "named_folder", 
 log = logging.getLogger("earlywarn")
 #: Fewer steps of a loop than this, about a millisecond, are not worth a thread.
 STEPS_PER_THREAD = 500_000
+_IMPORTED = re.compile(rb"^from earlywarn\.([\w.]+ import [\w, ]+)$", re.MULTILINE)
 _PROCESS = os.getpid()
 _LOCK = threading.RLock()
 _HERE = threading.local()
@@ -37,9 +39,22 @@ Result = TypeVar("Result")
 
 
 def named_folder() -> Path:
-    """Where compiled code is kept: ``EARLYWARN_CACHE``, else the user's cache folder."""
+    """Where compiled code of these sources is kept: in ``EARLYWARN_CACHE``, else in the user's cache folder."""
     named = os.environ.get("EARLYWARN_CACHE")
-    return Path(named or require("platformdirs", to="find the cache folder").user_cache_dir("earlywarn")).absolute()
+    folder = Path(named or require("platformdirs", to="find the cache folder").user_cache_dir("earlywarn"))
+    return folder.absolute() / f"loops-{_fingerprint()}"
+
+
+@cache
+def _fingerprint() -> str:
+    """Of every file that loops are written in or import from: numba itself looks at the outermost one only."""
+    package = Path(__file__).parent
+    written = {path: path.read_bytes() for path in package.rglob("*kernels.py")}
+    lines = [line.decode().split(" import ") for text in written.values() for line in _IMPORTED.findall(text)]
+    names = [name for module, items in lines for name in (module, *(f"{module}.{item}" for item in items.split(", ")))]
+    imported = {package.joinpath(*name.split(".")).with_suffix(".py") for name in names}
+    written |= {path: path.read_bytes() for path in imported if path.is_file()}
+    return hashlib.sha256(b"".join(written[path] for path in sorted(written))).hexdigest()[:12]
 
 
 @cache
@@ -96,13 +111,6 @@ def _removed(folder: Path, process: int) -> None:
     """Take a folder of a process away when that process ends, not when a child of it does."""
     if os.getpid() == process:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _version() -> str:
-    try:
-        return version("earlywarn")
-    except PackageNotFoundError:
-        return "unknown"
 
 
 @contextmanager

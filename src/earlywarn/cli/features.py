@@ -21,7 +21,7 @@ from earlywarn.cli.console import (
     whole,
     write_frame,
 )
-from earlywarn.cli.folder import add_data, ledger_from
+from earlywarn.cli.folder import add_data, is_store, ledger_from
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from earlywarn.features.explain import Part
     from earlywarn.reasons.asked import FeatureExplanation
     from earlywarn.tables.ledger import Ledger
+    from earlywarn.tables.store import LedgerStore
 
 __all__ = ["add", "run"]
 
@@ -132,6 +133,7 @@ def run_explain(asked: argparse.Namespace) -> int:
     """Explain one feature."""
     from earlywarn.reasons.asked import explain_feature
     from earlywarn.reasons.wording import said
+    from earlywarn.tables.ledger import Ledger
 
     features = _features(asked)
     feature = features[asked.name]
@@ -139,7 +141,7 @@ def run_explain(asked: argparse.Namespace) -> int:
     ledger = _ledger(asked)
     customer = asked.customer
     if customer is None:
-        customer = _telling(features, feature, ledger, asked.as_of)
+        customer = _telling(features, feature, ledger if isinstance(ledger, Ledger) else ledger.bucket(0), asked.as_of)
         say_notes([said("chosen", asked.language)])
     with progress("looking"):
         told = explain_feature(
@@ -163,8 +165,12 @@ def _features(asked: argparse.Namespace) -> FeatureSet:
     return features
 
 
-def _ledger(asked: argparse.Namespace) -> Ledger:
-    """The folder's ledger, or that of a generated biller."""
+def _ledger(asked: argparse.Namespace) -> Ledger | LedgerStore:
+    """The folder's ledger, the store that it is, or the ledger of a generated biller."""
+    if asked.data is not None and is_store(asked.data):
+        from earlywarn.tables.store import LedgerStore
+
+        return LedgerStore.open(asked.data)
     if asked.data is not None:
         return ledger_from(asked)
     from earlywarn.datasets import make_biller

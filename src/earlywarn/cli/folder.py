@@ -14,7 +14,7 @@ from earlywarn.errors import DataError, suggest
 if TYPE_CHECKING:
     from earlywarn.tables.ledger import Ledger
 
-__all__ = ["add_data", "columns_from", "ledger_from", "tables_in"]
+__all__ = ["add_data", "columns_from", "is_store", "ledger_from", "tables_in"]
 
 #: Endings of files that hold tables.
 ENDINGS = (".csv", ".parquet", ".pq")
@@ -69,6 +69,13 @@ def ledger_from(asked: argparse.Namespace) -> Ledger:
         )
 
 
+def is_store(folder: Path) -> bool:
+    """Whether `earlywarn ingest` wrote a folder."""
+    from earlywarn.tables.store_manifest import MANIFEST
+
+    return (folder / MANIFEST).is_file()
+
+
 def tables_in(folder: Path) -> dict[str, Any]:
     """Files of a folder that are tables of the schema, by the table's name; says which files are none.
 
@@ -85,6 +92,13 @@ def tables_in(folder: Path) -> dict[str, Any]:
             code="D110",
             found="a file of that name" if folder.exists() else None,
             hint="name a folder with invoices.csv and payments.csv (or .parquet); others may join.",
+        )
+    if is_store(folder):
+        raise DataError(
+            f"the folder {str(folder)!r} is a store; this reads tables.",
+            code="D110",
+            hint="`earlywarn features explain NAME` reads it; from Python, LedgerStore(folder) computes features, "
+            "observations and labels, and scorer.score takes its buckets.",
         )
     held = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in ENDINGS]
     files = {path.stem: path for path in held if path.stem in TABLES}

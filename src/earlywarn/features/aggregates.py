@@ -299,7 +299,8 @@ def aggregate(function: _Function) -> _Function:
     Raises
     ------
     FeatureError
-        F218 when the name is taken by the language or by another module, F240 when the parameters do not fit.
+        F218 when the name is taken by the language or by another module, or is none; F240 when the parameters do
+        not fit.
 
     Examples
     --------
@@ -310,7 +311,11 @@ def aggregate(function: _Function) -> _Function:
     True
     """
     name = function.__name__
-    if name in (*AGGREGATES, *GROUP_ONLY, *SCALARS, "ahead") or not name.isidentifier():
+    if not name.isidentifier():
+        raise FeatureError(
+            f"{name!r} is no name that an expression can call.", code="F218", hint="define the function with def."
+        )
+    if name in (*AGGREGATES, *GROUP_ONLY, *SCALARS, "ahead"):
         raise FeatureError(f"{name!r} is an aggregate of the language already.", code="F218", hint="rename it.")
     new, before = own_aggregate(function, WINDOW_WORDS), OWN.get(name)
     if before is not None and before.function.__module__ != new.function.__module__:

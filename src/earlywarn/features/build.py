@@ -13,7 +13,7 @@ import pandas as pd
 from earlywarn.compiled import in_parts
 from earlywarn.errors import FeatureError, suggest
 from earlywarn.features.context import Context
-from earlywarn.features.definition import Feature
+from earlywarn.features.definition import Feature, need_features
 from earlywarn.features.evaluate import Codes, Column, evaluate
 from earlywarn.features.group_checks import check_group
 from earlywarn.features.leaves import Leaves
@@ -21,10 +21,11 @@ from earlywarn.features.observed import INVOICE_FIELDS
 from earlywarn.features.own import runs_plain
 from earlywarn.features.reader import reads_observation
 from earlywarn.features.sparse import GUARD, sparse_notices
+from earlywarn.tables.handed_over import need_ledger
 from earlywarn.tables.ledger import Ledger
 from earlywarn.tables.schema import STREAMS, TABLES
 
-__all__ = ["compute"]
+__all__ = ["compute", "need_observations"]
 
 log = logging.getLogger("earlywarn")
 Rows = npt.NDArray[np.int64]
@@ -66,15 +67,19 @@ def compute(
     ------
     FeatureError
         F221 unknown column, F222 unknown table, F220 today's value used for the past, F223 groups,
-        F224 a context that lacks what a feature needs.
+        F224 a context that lacks what a feature needs, F225 observations without a column that is needed,
+        F229 something else than features.
+    DataError
+        D109 something else than a ledger.
     """
-    features = list(features)
-    lacking = [name for name in ("customer_id", "as_of") if name not in obs.columns]
-    if lacking:
+    features = need_features(features)
+    ledger = need_ledger(ledger, "FeatureSet.compute")
+    need_observations(obs)
+    if context is not None and not isinstance(context, Context):
         raise FeatureError(
-            f"the observations lack {' and '.join(lacking)}.",
-            code="F225",
-            hint="make them with Outcome.observations(ledger); further columns serve invoice.*.",
+            f"the context is a {type(context).__name__}.",
+            code="F224",
+            hint="make it with Context.of(ledger, features).",
         )
     for feature in features:
         _check(feature, ledger)
@@ -86,6 +91,17 @@ def compute(
     for notice in matrix.attrs["notices"]:
         log.info(notice)
     return matrix
+
+
+def need_observations(obs: pd.DataFrame) -> None:
+    """Refuse observations that do not say of whom and when (F225)."""
+    lacking = [name for name in ("customer_id", "as_of") if name not in obs.columns]
+    if lacking:
+        raise FeatureError(
+            f"the observations lack {' and '.join(lacking)}.",
+            code="F225",
+            hint="make them with Outcome.observations(ledger); further columns serve invoice.*.",
+        )
 
 
 def _matrix(

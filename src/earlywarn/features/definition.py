@@ -11,7 +11,7 @@ from earlywarn.errors import FeatureError
 from earlywarn.features import checks
 from earlywarn.features.expression import Expression, parse
 
-__all__ = ["EVIDENCE", "RISKS", "Family", "Feature"]
+__all__ = ["EVIDENCE", "RISKS", "Family", "Feature", "need_features"]
 
 RISKS = ("free", "up", "down")
 EVIDENCE = ("history", "signal", "context")
@@ -200,3 +200,40 @@ def _given(feature: Feature | type[Feature]) -> tuple[str, ...]:
 
 def _plain(content: Any) -> Any:
     return dict(content) if isinstance(content, Mapping) else content
+
+
+def need_features(given: Any) -> list[Feature]:
+    """The features that were handed over.
+
+    Parameters
+    ----------
+    given : iterable of Feature
+
+    Returns
+    -------
+    list of Feature
+
+    Raises
+    ------
+    FeatureError
+        F229 when something else is among them.
+
+    Examples
+    --------
+    >>> need_features("late_share_365d")
+    Traceback (most recent call last):
+    ...
+    earlywarn.errors.FeatureError: FeatureError[F229]: 'late_share_365d' is no Feature.
+    Hint: choose from a set: FeatureSet.default().select('late_share_365d').
+    """
+    listed: list[Any] = [given] if isinstance(given, str) else list(given)
+    for one in listed:
+        if not isinstance(one, Feature):
+            raise FeatureError(
+                f"{one!r} is no Feature.",
+                code="F229",
+                hint=f"choose from a set: FeatureSet.default().select({one!r})."
+                if isinstance(one, str) and one.isidentifier()
+                else "write Feature(name, text): Feature('usage_mean_30d', 'mean(usage.quantity, days=30)').",
+            )
+    return listed

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from earlywarn.dates import bank_calendar
 
-__all__ = ["day_of_month", "days_to_bank_day", "days_to_month_end", "holidays_around", "month"]
+__all__ = ["day_of_month", "days_to_bank_day", "days_to_month_end", "holidays_around", "knows", "month"]
 
 Days = npt.NDArray[np.int64]
 Values = npt.NDArray[np.float64]
@@ -95,6 +95,17 @@ def days_to_bank_day(day: Days, currency: str, country: str | None) -> Values:
         off = np.empty(0, dtype="M8[D]") if closed is None else np.array(closed, dtype="M8[D]")
         open_day = np.busday_offset(dates, 0, roll="forward", holidays=off)
     return np.asarray((open_day - dates).astype(np.float64))
+
+
+def knows(country: str) -> bool:
+    """Whether the public holidays of a country are known.
+
+    Examples
+    --------
+    >>> knows("BE"), knows("Atlantis")
+    (True, False)
+    """
+    return _public_holidays(country, 2000, 2000) is not None
 
 
 def holidays_around(day: Days, country: str | None) -> Values:

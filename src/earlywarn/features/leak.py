@@ -17,12 +17,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from earlywarn.errors import FeatureError
-from earlywarn.features.build import compute
-from earlywarn.features.definition import Feature
+from earlywarn.features.build import compute, need_observations
+from earlywarn.features.definition import Feature, need_features
 from earlywarn.outcomes import STAGES, Outcome
 from earlywarn.outcomes.cycles import CYCLE
 from earlywarn.outcomes.obligations import obligations
 from earlywarn.outcomes.running import numbers_of
+from earlywarn.tables.handed_over import need_ledger
 from earlywarn.tables.ledger import Ledger
 
 __all__ = ["audit_leakage"]
@@ -87,7 +88,10 @@ def audit_leakage(
     Raises
     ------
     FeatureError
-        F247 when a build gives no matrix of the observations, F248 when it gives other values for the same data.
+        F247 when a build gives no matrix of the observations, F248 when it gives other values for the same data,
+        F225 when the observations lack customer_id or as_of, F229 when features are something else.
+    DataError
+        D109 when the data are no ledger.
 
     Examples
     --------
@@ -115,7 +119,11 @@ def audit_leakage(
            as_of  what  full  cut
     0 2026-03-08  paid  50.0  nan
     """
+    ledger = need_ledger(ledger, "audit_leakage")
+    if not callable(features):
+        features = need_features(features)
     made = obs(ledger) if callable(obs) else obs
+    need_observations(made)
     outcome = Outcome(stages=STAGES) if _names_cycles(made) else Outcome()
     every = np.unique(made["as_of"].to_numpy())
     picked = every[np.unique(np.linspace(0, len(every) - 1, min(moments, len(every))).astype(int))]

@@ -159,10 +159,20 @@ class Observed:
             case "due_days_to_month_end":
                 found = due_calendar.days_to_month_end(day)
             case "due_days_to_bank_day":
+                self._note_holidays(self.ledger.currency == "EUR")
                 found = due_calendar.days_to_bank_day(day, self.ledger.currency, self.ledger.country)
             case _:
+                self._note_holidays(False)
                 found = due_calendar.holidays_around(day, self.ledger.country)
         return np.where(missing, np.nan, found)
+
+    def _note_holidays(self, known: bool) -> None:
+        """Say that public holidays are not known, unless nothing needs them."""
+        country = self.ledger.country
+        if known or (country and due_calendar.knows(country)):
+            return
+        why = f"no public holidays are known of {country!r}" if country else "the ledger states no country"
+        self.notices.append(f"{why}: public holidays around due days are missing. Hand over country=, such as 'BE'.")
 
     def _days_from_issue(self, end: Rows) -> Values:
         return _days_between(_at(self.invoices.happened_at, self._rows, NAT), end)

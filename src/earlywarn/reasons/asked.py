@@ -10,14 +10,17 @@ import pandas as pd
 
 from earlywarn.features.catalogue import FeatureSet
 from earlywarn.features.context import Context
+from earlywarn.features.definition import Feature
 from earlywarn.features.explain import Part, Trace, Value, trace
-from earlywarn.features.segments import argument_of
+from earlywarn.features.segments import aggregates_in, argument_of, count_text
 from earlywarn.reasons.observation import observe
 from earlywarn.reasons.reading import aggregate_words, card
 from earlywarn.reasons.texts import reason_text
 from earlywarn.reasons.told import day_words, fact_table, figure, tally
 from earlywarn.reasons.wording import said
+from earlywarn.tables.handed_over import need_ledger
 from earlywarn.tables.ledger import Ledger
+from earlywarn.tables.store import LedgerStore
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,7 +36,7 @@ LEVELS = ("mean", "median", "min", "max", "first", "last", "quantile", "ewma")
 def explain_feature(
     features: FeatureSet,
     name: str,
-    ledger: Ledger,
+    ledger: Ledger | LedgerStore,
     customer_id: str,
     as_of: Any = None,
     *,
@@ -48,7 +51,8 @@ def explain_feature(
     features : FeatureSet
     name : str
         Of the feature.
-    ledger : Ledger
+    ledger : Ledger or LedgerStore
+        Of a store, the customer's bucket is read.
     customer_id : str
     as_of : date-like, optional
         Only facts known before it count. Default: the first midnight that sees all that the ledger knows.
@@ -57,7 +61,7 @@ def explain_feature(
     language : str
         Of the words: en, nl, fr, or with a territory.
     context : Context, optional
-        As for `FeatureSet.compute`.
+        As for `FeatureSet.compute`; made of the whole store where the feature looks at other customers.
 
     Returns
     -------
@@ -79,6 +83,15 @@ def explain_feature(
     np.True_
     """
     feature = features[name]
+    if isinstance(ledger, LedgerStore):
+        told = [
+            count_text(text) for text, one in aggregates_in(feature.value).items() if one.selection.of != "customer"
+        ]
+        if context is None and told:  # how many the others are is told, too
+            counts = (Feature(f"told_count_{at}", text) for at, text in enumerate(told))
+            context = Context.of(ledger, FeatureSet([*features, *counts]))
+        ledger = ledger.ledger_of(customer_id)
+    ledger = need_ledger(ledger, "explain_feature")
     observation = observe(ledger, customer_id, as_of, obligation_id, needs=_needs(feature.expression.fields))
     traced = trace(features, name, ledger, observation, context=context)
     sentence = reason_text(feature, traced.row, language=language, currency=ledger.currency, families=features.families)
@@ -116,6 +129,9 @@ class FeatureExplanation:
     sentence: str
     language: str
     features: FeatureSet
+
+    def __repr__(self) -> str:
+        return f"<{self.trace.feature.name} of {self.heading}: {self.sentence}>"
 
     @property
     def value(self) -> Value:

@@ -18,6 +18,7 @@ from earlywarn.errors import NotEnoughHistoryError
 from earlywarn.risk.baselines import BASE_RATE, BASELINES, baseline_features, baseline_probability
 from earlywarn.risk.metrics import measures
 from earlywarn.risk.model import RiskModel
+from earlywarn.tables.handed_over import need_ledger
 
 if TYPE_CHECKING:
     from earlywarn.features.catalogue import FeatureSet
@@ -110,6 +111,8 @@ def backtest(
     ------
     NotEnoughHistoryError
         If no fold has enough matured rows of both classes to train on (code H403).
+    DataError
+        When the data are no ledger (code D109).
 
     Examples
     --------
@@ -133,6 +136,7 @@ def backtest(
     1    2  1.0
     2  all  1.0
     """
+    ledger = need_ledger(ledger, "backtest")
     tell = progress if progress is not None else lambda share: None
     observed = _observed(features, outcome, ledger, baselines, start, end)
     tell(1 / (folds + 1))

@@ -27,6 +27,7 @@ from earlywarn.reasons.families import family_sums
 from earlywarn.risk.model import RiskModel
 from earlywarn.scorer.bundle import read_bundle, write_bundle
 from earlywarn.tables.facts import as_text, units
+from earlywarn.tables.handed_over import need_ledger
 from earlywarn.tables.ledger import Ledger
 
 __all__ = ["PLAN_COLUMNS", "SCORE_COLUMNS", "Scorer"]
@@ -210,6 +211,7 @@ class Scorer:
         FeatureError
             F224 when another context was scored with: what it says of other customers differs.
         """
+        ledger = need_ledger(ledger, "a Scorer")
         if scores.attrs.get("context") not in (None, _named(context)):
             raise FeatureError(
                 "the scores were made with another context.",
@@ -244,6 +246,7 @@ class Scorer:
         context: Context | None,
         progress: Callable[[float], None] | None,
     ) -> _Scored:
+        ledger = need_ledger(ledger, "a Scorer")
         at = _day_after(ledger) if as_of is None else _moment(as_of, ledger)
         pool = self._pool(ledger, context)
         obs = self.outcome.standing(ledger, at, horizon_days, disputed=True, pool=pool)

@@ -30,6 +30,12 @@ __all__ = ["Checked", "Intake", "Settings"]
 log = logging.getLogger("earlywarn")
 #: Tables whose time may lie ahead: they state plans.
 _PLANS = ("schedule", "instalments")
+#: Numbers of four digits and more, as postcodes and municipalities have; regions down to NUTS 3 begin with letters.
+_TOO_FINE = re.compile(r"\d{4}")
+_TOO_FINE_NOTICE = (
+    "regions are named by what looks like postcodes or municipalities. What is finer than NUTS 3 is for audit only: "
+    "hand over the region above."
+)
 
 
 @dataclass(frozen=True)
@@ -178,6 +184,8 @@ class Intake:
         tables = {name: self.within_reach(facts) for name, facts in tables.items()}
         customers = _labels(tables, "customer_id")
         regions = _labels(tables, "region")
+        if any(map(_TOO_FINE.match, regions)):
+            self.notices.append(_TOO_FINE_NOTICE)
         for name in _in_order_of_parents(self.schemas):
             tables[name] = self.owned(tables, name, customers, regions)
         self.check_references(tables)

@@ -14,7 +14,7 @@ from earlywarn.dates import US_PER_DAY, iso
 from earlywarn.errors import FeatureError
 from earlywarn.extras import require
 from earlywarn.features.build import compute
-from earlywarn.features.definition import Feature
+from earlywarn.features.definition import Feature, need_features
 from earlywarn.features.evaluate import Codes, Column, evaluate
 from earlywarn.features.expression import Aggregate, Expression, Name, Node
 from earlywarn.outcomes import STAGES, Outcome
@@ -85,12 +85,14 @@ def check_feature(
     ------
     FeatureLawError
         F249, with the law, the smallest ledger found, the observation, both values and what to do.
+    FeatureError
+        F229 when something else than features is handed over.
 
     Examples
     --------
     >>> check_feature(ew.Feature("usage_mean_30d", "mean(usage.quantity, days=30)"), examples=5)
     """
-    features = (feature,) if isinstance(feature, Feature) else tuple(feature)
+    features = tuple(need_features((feature,) if isinstance(feature, Feature) else feature))
     hypothesis = require("hypothesis", to="check a feature on random ledgers", install="hypothesis")
     st = require("hypothesis.strategies", to="check a feature on random ledgers", install="hypothesis")
     drawn = _tables_for([item.expression for item in features], extra or {})

@@ -1,0 +1,56 @@
+"""Refuse what is no ledger where one is needed, and say how to get one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from earlywarn.errors import DataError
+
+if TYPE_CHECKING:
+    from earlywarn.tables.ledger import Ledger
+
+__all__ = ["need_ledger"]
+
+
+def need_ledger(given: Any, by: str) -> Ledger:
+    """What was handed over, when it is a ledger.
+
+    Parameters
+    ----------
+    given : object
+    by : str
+        What asks for it, such as ``"audit_leakage"``.
+
+    Returns
+    -------
+    Ledger
+
+    Raises
+    ------
+    DataError
+        D109 when it is something else.
+
+    Examples
+    --------
+    >>> need_ledger("folder", "audit_leakage")
+    Traceback (most recent call last):
+    ...
+    earlywarn.errors.DataError: DataError[D109]: audit_leakage needs a Ledger.
+    Found: a str
+    Hint: make one: Ledger.from_tables(**tables).
+    """
+    from earlywarn.tables.ledger import Ledger
+    from earlywarn.tables.store import LedgerStore
+
+    if isinstance(given, Ledger):
+        return given
+    store = isinstance(given, LedgerStore)
+    raise DataError(
+        f"{by} needs a Ledger.",
+        code="D109",
+        found=f"a {type(given).__name__}",
+        hint="take one bucket after another: for ledger in store.buckets(); what group rates need of the others comes "
+        "with context=, from Context.of(store, features)."
+        if store
+        else "make one: Ledger.from_tables(**tables).",
+    )
