@@ -45,11 +45,13 @@ def versions() -> dict[str, str]:
     return found
 
 
-def write_evidence(folder: Path, name: str, figures: Mapping[str, object]) -> Path:
+def write_evidence(
+    folder: Path, name: str, figures: Mapping[str, object], about: Mapping[str, object] | None = None
+) -> Path:
     """Write figures and their provenance to `folder/name.json`, keys sorted, so that runs can be compared."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.json"
-    content = {"figures": dict(figures), **provenance()}
+    content = {"figures": dict(figures), **(provenance() if about is None else about)}
     path.write_text(json.dumps(content, indent=2, sort_keys=True, default=_plain) + "\n", encoding="utf-8")
     return path
 

@@ -255,6 +255,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     words.add_argument("--json", type=Path, help="write all figures to this file")
     chosen = words.parse_args(arguments)
     sizes = [300] if chosen.quick else sorted(chosen.customers)
+    about = provenance()  # before the run writes the page, which is a change itself
     with tempfile.TemporaryDirectory() as scratch:
         run = Run(
             chosen.folder or Path(scratch), min(chosen.limit, 120.0) if chosen.quick else chosen.limit, chosen.peers
@@ -266,18 +267,18 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
         run.featuretools(python, FEW if chosen.quick else SAMPLED)
         for customers in sizes:
             run.size(customers)
-            text = _kept(run.figures(), chosen)
+            text = _kept(run.figures(), about, chosen)
     _say("\n" + text)
     return run.figures()
 
 
-def _kept(figures: dict[str, Any], chosen: argparse.Namespace) -> str:
+def _kept(figures: dict[str, Any], about: dict[str, object], chosen: argparse.Namespace) -> str:
     """Write what was measured so far where it is asked for; the section of the page."""
-    text = report(figures, provenance())
+    text = report(figures, about)
     if chosen.json:
-        chosen.json.write_text(json.dumps({"figures": figures, **provenance()}, indent=2) + "\n", encoding="utf-8")
+        chosen.json.write_text(json.dumps({"figures": figures, **about}, indent=2) + "\n", encoding="utf-8")
     if os.environ.get("EARLYWARN_EVIDENCE"):
-        write_evidence(Path(os.environ["EARLYWARN_EVIDENCE"]), "windows", figures)
+        write_evidence(Path(os.environ["EARLYWARN_EVIDENCE"]), "windows", figures, about)
     if not chosen.quick:
         write_section("windows", text)
     return text
