@@ -134,6 +134,7 @@ BY_HAND = {
     "returns_technical_count_365d": 0.0,
     "returns_share_365d": 1 / 3,
     "returns_retry_share_365d": 1.0,
+    "returns_streak_400d": 0.0,
     "returns_attempt_last1": 1.0,
     "returns_unsolved_365d": 0.0,
     "mandate_changed_count_60d": 0.0,
@@ -217,6 +218,7 @@ RETURNS = {
     "returns_technical_count_365d": 1.0,
     "returns_share_365d": 4 / 5,
     "returns_retry_share_365d": 1 / 2,
+    "returns_streak_400d": 3.0,  # one came back, was tried again and paid; then a refund and two failures
     "returns_attempt_last1": 2.0,
     "returns_unsolved_365d": 1.0,
     "mandate_changed_count_60d": 1.0,

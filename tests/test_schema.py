@@ -75,7 +75,7 @@ def test_the_streams_and_their_values_are_those_that_are_promised():
         "settlements": ("days_beyond_terms", "days_to_pay", "amount", "parts", "method"),
         "maturities": ("late", "open_amount", "amount"),
         "balances": ("open_amount", "overdue_amount", "open_count", "overdue_count", "oldest_overdue_on"),
-        "returns": ("cause", "attempt", "amount", "reason_code"),
+        "returns": ("cause", "attempt", "amount", "reason_code", "in_a_row"),
         "obligations": ("amount", "stage"),
     }
 

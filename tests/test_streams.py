@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import strategies as st
 
 from bills import invoice, ledger, payment
 from earlywarn.dates import FOREVER, US_PER_DAY, visible
@@ -216,6 +217,50 @@ def test_returns_list_failed_returned_refunded_and_reversed_payments_with_attemp
     ]
     frame = ledger([A], [*rows, payment("ok", "2026-02-01", 5, event="settled")]).frame("returns")
     assert frame[["cause", "attempt", "amount"]].to_numpy().tolist() == [["funds", n, 10 + n] for n in range(4)]
+
+
+@law(
+    events=st.lists(
+        st.tuples(st.integers(0, 12), st.sampled_from(["settled", "returned", "failed"]), st.integers(0, 3)),
+        max_size=14,
+    ),
+    few=60,
+    many=400,
+)
+def test_returns_in_a_row_are_those_without_another_collection_paid_in_between(events):
+    rows = [
+        payment(
+            f"p{source}",
+            "2026-02-01",
+            10,
+            event=event,
+            attempt=n,
+            method="direct_debit",
+            known_at=f"2026-02-{day + 2:02}",
+        )
+        for n, (day, event, source) in enumerate(events)
+    ]
+    frame = ledger([A], rows).frame("returns")
+    wanted, before, count = {}, None, 0
+    back = sorted((day, n) for n, (day, event, _) in enumerate(events) if event != "settled")
+    for day, n in back:
+        paid = [
+            source
+            for other, event, source in events
+            if event == "settled" and other <= day and (before is None or other > before)
+        ]
+        count = 1 if before is None or any(source != events[n][2] for source in paid) else count + 1
+        wanted[n], before = count, day
+    assert dict(zip(frame["attempt"].astype(int), frame["in_a_row"], strict=True)) == wanted
+
+
+def test_a_return_stated_anew_is_the_one_it_was():
+    rows = [
+        payment("p", "2026-02-01", 10, event="failed", attempt=1, known_at="2026-02-02"),
+        payment("p", "2026-02-01", 12, event="failed", attempt=1, known_at="2026-02-05"),
+        payment("q", "2026-02-07", 12, event="failed", attempt=1, known_at="2026-02-08"),
+    ]
+    assert ledger([A], rows).facts("returns").numbers("in_a_row").tolist() == [1, 1, 2]
 
 
 def test_an_obligation_is_what_is_still_open_until_it_is_paid():

@@ -364,7 +364,13 @@ STREAMS: Mapping[str, Mapping[str, str]] = {
         "overdue_count": "number",
         "oldest_overdue_on": "date",
     },
-    "returns": {"cause": "text", "attempt": "number", "amount": "money", "reason_code": "text"},
+    "returns": {
+        "cause": "text",
+        "attempt": "number",
+        "amount": "money",
+        "reason_code": "text",
+        "in_a_row": "number",
+    },
     "obligations": {"amount": "money", "stage": "text"},
 }
 

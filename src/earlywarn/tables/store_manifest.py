@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 #: Raised whenever the files of a store change their meaning.
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
 
 

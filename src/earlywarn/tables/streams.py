@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from earlywarn.dates import ALWAYS, FOREVER, NAT, US_PER_DAY, day_end, day_number
 from earlywarn.tables.checks import Text
@@ -198,12 +199,44 @@ def failed_collections(payments: Facts, debts: Debts) -> dict[int, list[tuple[in
 
 def returns(payments: Facts) -> Facts:
     """One fact per payment that failed, came back, was refunded or reversed."""
-    facts = payments.take(payments.text("event").is_word("failed", "returned", "refunded", "reversed"))
+    back = np.flatnonzero(payments.text("event").is_word("failed", "returned", "refunded", "reversed"))
+    facts = payments.take(back)
     codes = facts.text("reason_code")
     return stream(
         "returns", facts.owner, facts.happened_at, facts.known_at, facts.known_until, cause=cause_family(codes),
         attempt=facts.numbers("attempt"), amount=facts.numbers("amount", NAT), reason_code=codes.used(),
+        in_a_row=_in_a_row(payments, back),
     )  # fmt: skip
+
+
+def _in_a_row(payments: Facts, back: Rows) -> npt.NDArray[np.float64]:
+    """How many payments came back one after another, each of the rows ``back`` included.
+
+    A collection that was paid in between ends the row, for as long as no return of it is known. A row stated anew
+    is the one it was.
+    """
+    if not len(back):
+        return np.empty(0)
+    owner, known = payments.owner, payments.known_at
+    source = payments.text("payment_id").codes * (int(owner.max()) + 2) + owner + 1
+    paid = np.flatnonzero(payments.text("event").is_word("settled") & is_collection(payments))
+    of_debtor, of_source = UpTo(owner[paid] + 1, known[paid]), UpTo(source[paid], known[paid])
+    order = np.lexsort((back, known[back], owner[back]))
+    rows = back[order]
+    first = np.diff(owner[rows], prepend=-2) != 0
+    until, since = known[rows], np.roll(known[rows], 1)
+    others = of_debtor.end(owner[rows] + 1, until) - of_debtor.end(owner[rows] + 1, since)
+    kept = others - of_source.end(source[rows], until) + of_source.end(source[rows], since)
+    heads = np.flatnonzero(first | (kept > 0))
+    run = np.zeros(len(rows), dtype=np.int64)
+    run[heads] = 1
+    run = np.cumsum(run) - 1
+    stated = {"run": run, "source": source[rows], "event": payments.text("event").codes[rows]}
+    new = ~pd.DataFrame({**stated, "attempt": payments.numbers("attempt")[rows]}).duplicated().to_numpy()
+    count = np.cumsum(new)
+    found = np.empty(len(back))
+    found[order] = count - count[heads][run] + 1
+    return found
 
 
 def obligations(
