@@ -34,7 +34,14 @@ def assert_loads_are_one_write(seed: int, parts: int, buckets: int, *, dirty: bo
         pd.testing.assert_frame_equal(features.compute(store, obs), features.compute(whole, obs))
 
 
-@pytest.mark.parametrize(("seed", "parts", "dirty"), [pytest.param(1, 2, False, marks=pytest.mark.slow), (6, 3, True)])
+@pytest.mark.parametrize(
+    ("seed", "parts", "dirty"),
+    [
+        pytest.param(1, 2, False, marks=pytest.mark.slow),
+        (6, 3, True),
+        pytest.param(10**8, 2, True, marks=pytest.mark.slow),  # two debtors with an account of one id
+    ],
+)
 def test_loads_give_what_one_write_gives(seed: int, parts: int, dirty: bool) -> None:
     assert_loads_are_one_write(seed, parts, 3, dirty=dirty)
 

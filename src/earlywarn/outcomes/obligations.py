@@ -166,8 +166,11 @@ def _collection_days(ledger: Ledger, table: str) -> Rows:
     facts, accounts = ledger.facts(table), ledger.facts("accounts")
     stated = _days_of(facts.text("collect_by"))
     of_account = _days_of(accounts.text("collect_by"))
-    own = facts.text("account_id").codes
-    by_account = accounts.text("account_id").codes_in(facts.text("account_id").labels)
+    # an account of the same id that another debtor has says nothing
+    debtors = 2 + max(int(rows.owner.max(initial=-1)) for rows in (facts, accounts))
+    own = _of_debtor(facts.text("account_id").codes, facts.owner, debtors)
+    named = accounts.text("account_id").codes_in(facts.text("account_id").labels)
+    by_account = _of_debtor(named, accounts.owner, debtors)
     then = np.where(
         own >= 0,
         as_known(accounts, by_account, of_account, own, facts.known_at, unknown=0),
@@ -180,6 +183,11 @@ def _collection_days(ledger: Ledger, table: str) -> Rows:
     latest_first = np.argsort(-facts.known_at, kind="stable")
     by_number[facts.text("invoice_id").codes[latest_first]] = days[latest_first]
     return by_number
+
+
+def _of_debtor(codes: Rows, owner: Rows, debtors: int) -> Rows:
+    """One number for each id and debtor; -1 where none is stated."""
+    return np.where(codes >= 0, codes * debtors + owner + 1, -1)
 
 
 def _days_of(words: Text) -> Rows:
