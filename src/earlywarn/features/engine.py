@@ -24,6 +24,7 @@ from earlywarn.features.expression import Aggregate, Node, Selection
 from earlywarn.features.reader import Reader
 from earlywarn.features.slices import Given, Windows, reduced
 from earlywarn.features.windows import Chosen, Timeline, edges
+from earlywarn.tables.order import rises
 
 __all__ = ["over_own_facts"]
 
@@ -62,8 +63,8 @@ def over_own_facts(
     """
     whose = np.where(owner < len(timeline.begins) - 1, owner, -1)
     named = np.arange(len(whose)) if numbers is None else numbers
-    order = _order(whose, as_of)
-    if order is not None:  # an entity's facts are then still at hand for its next observation
+    order = None if rises((whose, as_of)) else np.lexsort((as_of, whose))
+    if order is not None:  # an entity's facts are still at hand for its next observation, and windows move on
         whose, as_of, named = whose[order], as_of[order], named[order]
     block = _Block(timeline, reader, whose, as_of, named, name_of)
     found: dict[Aggregate, Column] = {}
@@ -77,14 +78,6 @@ def over_own_facts(
     place = np.empty_like(order)  # of each observation, in the order in which they were handed over
     place[order] = np.arange(len(order))
     return {one: values.take(place) if isinstance(values, Codes) else values[place] for one, values in found.items()}
-
-
-def _order(owner: Rows, as_of: Rows) -> Rows | None:
-    """By entity and moment, so that windows move on; None when observations stand so already."""
-    same = owner[1:] == owner[:-1]
-    if ((owner[1:] > owner[:-1]) | (same & (as_of[1:] >= as_of[:-1]))).all():
-        return None
-    return np.lexsort((as_of, owner))
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from earlywarn.features.groups import Groups
 from earlywarn.features.observed import Observed
 from earlywarn.features.plain import POSITIONAL
 from earlywarn.features.reader import Reader
-from earlywarn.features.segments import aggregates_in, count_text
+from earlywarn.features.segments import aggregates_in, group_counts
 from earlywarn.features.windows import Chosen, Timeline, choose, edges, in_force
 from earlywarn.tables.facts import Facts, blank
 from earlywarn.tables.ledger import Ledger
@@ -136,7 +136,7 @@ def trace(
     shown = [features[other] for other in _shown(feature) if other in features]
     texts = aggregates_in(feature.value)
     fields = [f"{leaf.table}.{leaf.column}" for leaf in dict.fromkeys(feature.expression.fields)]
-    counts = {text: count_text(text) for text, one in texts.items() if one.selection.of != "customer"}
+    counts = group_counts(feature.value)
     asked = [*texts, *fields, *counts.values()]
     parts = [_plain(feature, f"{name}__{at}", text) for at, text in enumerate(asked)]
     matrix = compute([feature, *shown, *parts], ledger, observation, context=context)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from earlywarn.features.aggregates import SCALARS
 from earlywarn.features.expression import Aggregate, parse
 
-__all__ = ["aggregates_in", "argument_of", "count_text", "segments"]
+__all__ = ["aggregates_in", "argument_of", "count_text", "group_counts", "segments"]
 
 
 def aggregates_in(text: str) -> dict[str, Aggregate]:
@@ -36,6 +36,17 @@ def _calls(tree: ast.AST) -> Iterator[ast.Call]:
         return
     for child in ast.iter_child_nodes(tree):
         yield from _calls(child)
+
+
+def group_counts(text: str) -> dict[str, str]:
+    """Aggregates over groups of an expression, and what counts their facts, as texts.
+
+    Examples
+    --------
+    >>> group_counts("count(invoices, days=90) + mean(maturities.late, days=365, of=region)")
+    {'mean(maturities.late, days=365, of=region)': 'count(maturities, days=365, of=region)'}
+    """
+    return {part: count_text(part) for part, one in aggregates_in(text).items() if one.selection.of != "customer"}
 
 
 def count_text(text: str) -> str:

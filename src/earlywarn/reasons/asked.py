@@ -12,7 +12,7 @@ from earlywarn.features.catalogue import FeatureSet
 from earlywarn.features.context import Context
 from earlywarn.features.definition import Feature
 from earlywarn.features.explain import Part, Trace, Value, trace
-from earlywarn.features.segments import aggregates_in, argument_of, count_text
+from earlywarn.features.segments import argument_of, group_counts
 from earlywarn.reasons.observation import observe
 from earlywarn.reasons.reading import aggregate_words, card
 from earlywarn.reasons.texts import reason_text
@@ -84,12 +84,10 @@ def explain_feature(
     """
     feature = features[name]
     if isinstance(ledger, LedgerStore):
-        told = [
-            count_text(text) for text, one in aggregates_in(feature.value).items() if one.selection.of != "customer"
-        ]
-        if context is None and told:  # how many the others are is told, too
-            counts = (Feature(f"told_count_{at}", text) for at, text in enumerate(told))
-            context = Context.of(ledger, FeatureSet([*features, *counts]))
+        counts = group_counts(feature.value).values()
+        if context is None and counts:  # how many the others are is told, too
+            told = (Feature(f"told_count_{at}", text) for at, text in enumerate(counts))
+            context = Context.of(ledger, FeatureSet([*features, *told]))
         ledger = ledger.ledger_of(customer_id)
     ledger = need_ledger(ledger, "explain_feature")
     observation = observe(ledger, customer_id, as_of, obligation_id, needs=_needs(feature.expression.fields))

@@ -40,10 +40,11 @@ def need_ledger(given: Any, by: str) -> Ledger:
     Hint: make one: Ledger.from_tables(**tables).
     """
     from earlywarn.tables.ledger import Ledger
-    from earlywarn.tables.store import LedgerStore
 
     if isinstance(given, Ledger):
         return given
+    from earlywarn.tables.store import LedgerStore
+
     store = isinstance(given, LedgerStore)
     raise DataError(
         f"{by} needs a Ledger.",
