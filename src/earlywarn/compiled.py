@@ -153,7 +153,9 @@ def compiled(signature: str, **options: Any) -> Callable[[Callable[..., Any]], A
     array([2., 4., 6.])
     """
     numba = require("numba", to="run compiled loops")
-    options = {"error_model": "numpy", **options}  # a division by zero is no error, as everywhere in the language
+    # A division by zero is no error, as everywhere in the language; a way in for C, which nobody takes, costs a fifth
+    # of the time.
+    options = {"error_model": "numpy", "no_cfunc_wrapper": True, **options}
 
     def decorate(function: Callable[..., Any]) -> Any:
         folder = cache_folder()

@@ -21,8 +21,9 @@ from earlywarn.tables import postings
 __all__ = ["EVENT", "fold_range"]
 
 numba = require("numba", to="run compiled loops")
-#: Compiled into the loop that calls it. It makes no array, so none is counted: counting took most of the time.
-step: Callable[[Callable[..., Any]], Any] = numba.njit(_nrt=False)
+#: Compiled into the loop that calls it, with no way in from Python or C. It makes no array, so none is counted:
+#: counting took most of the time.
+step: Callable[[Callable[..., Any]], Any] = numba.njit(_nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 INVOICE, DUE_CHANGED, RETURN, UNALLOCATED = (
     postings.INVOICE, postings.DUE_CHANGED, postings.RETURN, postings.UNALLOCATED,
 )  # fmt: skip
