@@ -150,6 +150,9 @@ BY_HAND = {
     "contract_newest_age_now": 20.0,
     "contract_new_count_now": 1.0,
     "contract_notice_count_now": 1.0,
+    # the price of the first was fixed until 15 February, that of the third was renewed until June
+    "contract_price_ended_count_now": 1.0,
+    "contract_price_left_now": 68.0,
     "contact_moved_count_180d": 1.0,
     "contact_question_count_60d": 2.0,
     "contact_means_count_180d": 1.0,
@@ -267,11 +270,12 @@ def tables() -> dict[str, pd.DataFrame]:
             ("a4", "2", "device", 60.0),
         ),
         "contracts": rows(
-            "contract_id account_id starts_on notice_on campaign",
-            ("c1", "a", "2024-01-01", None, "spring"),
-            ("c2", "a", "2026-03-05", None, "spring"),
-            ("c3", "a", "2025-06-01", "2026-02-01", "spring"),
-            ("c4", "b", "2025-01-01", None, "spring"),
+            "contract_id account_id starts_on notice_on campaign valid_from price_until",
+            ("c1", "a", "2024-01-01", None, "spring", "2024-01-01", "2026-02-15"),
+            ("c2", "a", "2026-03-05", None, "spring", "2026-03-05", "2027-03-05"),
+            ("c3", "a", "2025-06-01", "2026-02-01", "spring", "2025-06-01", "2026-02-01"),
+            ("c3", "a", "2025-06-01", "2026-02-01", "spring", "2026-02-01", "2026-06-01"),
+            ("c4", "b", "2025-01-01", None, "spring", "2025-01-01", "2026-02-15"),
         ),
         "payments": rows(
             "payment_id customer_id paid_on amount event invoice_id method reason_code attempt payer_key",
@@ -596,6 +600,8 @@ def test_with_the_required_columns_of_a_table_alone_nothing_is_refused(table: st
         ("usage", ["cost", "in_bundle"], ["usage_cost_ratio_30d", "usage_outside_bundle_cost_30d"]),
         ("contacts", ["purpose"], ["notice_to_payment_365d", "contact_outbound_count_30d"]),
         ("contracts", ["notice_on"], ["contract_notice_count_now"]),
+        ("contracts", ["price_until"], ["contract_price_ended_count_now", "contract_price_left_now"]),
+        ("contracts", ["valid_from"], ["contract_price_ended_count_now", "contract_price_left_now"]),
         ("arrangements", ["ended_on", "ended_as"], ["arrangements_broken_count_all"]),
     ],
 )

@@ -6,10 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from earlywarn import explain_feature
 from earlywarn.errors import FeatureError
 from earlywarn.features.aggregates import aggregate
 from earlywarn.features.build import compute
 from earlywarn.features.catalogue import Feature, FeatureSet
+from earlywarn.reasons.told import tally
 from earlywarn.tables.ledger import Ledger
 
 
@@ -78,3 +80,39 @@ def test_what_no_float32_can_hold_is_missing_by_both_engines(quantities: list[fl
     for compiled in (True, False):
         found = compute(asked, ledger, obs, compiled=compiled).iloc[0].to_numpy()
         np.testing.assert_allclose(found, wanted, rtol=1e-6)
+
+
+CONTRACT = {"contract_id": "c", "account_id": "a", "starts_on": "2024-01-01", "price_until": "2026-04-11"}
+
+
+def with_contract(static: dict[str, list[str]] | None = None, **more: str) -> Ledger:
+    due = {"invoice_id": "i", "customer_id": "7", "issued_on": "2026-03-01", "due_on": "2026-03-20", "amount": 1.0}
+    return Ledger.from_tables(
+        invoices=pd.DataFrame([due]),
+        payments=pd.DataFrame({"payment_id": ["p"], "customer_id": "7", "paid_on": "2026-03-02", "amount": 1.0}),
+        accounts=pd.DataFrame({"account_id": ["a"], "customer_id": "7"}),
+        contracts=pd.DataFrame([CONTRACT | more]),
+        static=static or {},
+    )
+
+
+def test_todays_value_is_refused_for_the_past_or_missing_where_the_feature_says_so() -> None:
+    strict = Feature("left", "days_until(contracts.price_until)")
+    lenient = Feature("left", strict.value, undated="missing")
+    obs = pd.DataFrame({"customer_id": ["7"], "as_of": pd.Timestamp("2026-04-01")})
+    told = explain_feature(FeatureSet([lenient]), "left", with_contract(), "7", "2026-03-15", language="en")
+    for feature in (strict, lenient):
+        for ledger in (with_contract(valid_from="2025-01-01"), with_contract({"contracts": ["price_until"]})):
+            found = FeatureSet([feature]).compute(ledger, obs)
+            assert found["left"].tolist() == [10]
+            assert found.attrs["notices"] == ()
+    with pytest.raises(FeatureError, match="today's value only") as error:
+        FeatureSet([strict]).compute(with_contract(), obs)
+    assert error.value.code == "F220"
+    found = FeatureSet([lenient]).compute(with_contract(), obs)
+    assert found["left"].isna().all()
+    assert "of contracts.price_until only today's value is known" in found.attrs["notices"][0]
+    assert tally(told.trace.parts[0], "en") == "of contracts.price_until only today's value is known"
+    with pytest.raises(FeatureError, match="undated = 'mising'") as error:
+        Feature("left", strict.value, undated="mising")
+    assert error.value.code == "F204"

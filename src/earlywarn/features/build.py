@@ -12,6 +12,7 @@ import pandas as pd
 
 from earlywarn.compiled import in_parts
 from earlywarn.errors import FeatureError, suggest
+from earlywarn.features.absent import holds_today
 from earlywarn.features.context import Context
 from earlywarn.features.definition import Feature, need_features
 from earlywarn.features.evaluate import Codes, Column, evaluate
@@ -168,7 +169,7 @@ def _put(values: Column, numbers: npt.NDArray[Any], rows: Rows) -> None:
 def _check(feature: Feature, ledger: Ledger) -> None:
     """Refuse unknown tables and columns and today's values, before anything is computed."""
     for table, column in sorted(feature.expression.columns()):
-        _check_column(feature.name, table, column, ledger)
+        _check_column(feature, table, column, ledger)
     for aggregate in feature.expression.aggregates:
         _check_table(feature.name, aggregate.selection.table, ledger)
         if aggregate.selection.of != "customer":
@@ -191,7 +192,7 @@ def _check_table(feature: str, table: str, ledger: Ledger) -> None:
         )
 
 
-def _check_column(feature: str, table: str, column: str, ledger: Ledger) -> None:
+def _check_column(feature: Feature, table: str, column: str, ledger: Ledger) -> None:
     if table == "invoice":
         known: Iterable[str] = INVOICE_FIELDS
     elif table in STREAMS:
@@ -199,17 +200,16 @@ def _check_column(feature: str, table: str, column: str, ledger: Ledger) -> None
     elif table in TABLES:
         known = TABLES[table].columns
     else:
-        _check_table(feature, table, ledger)
+        _check_table(feature.name, table, ledger)
         known = ledger.facts(table).columns
     if column not in known:
         raise FeatureError(
-            f"{feature} reads {table}.{column}, which is not there.", code="F221", hint=suggest(column, known)
+            f"{feature.name} reads {table}.{column}, which is not there.", code="F221", hint=suggest(column, known)
         )
-    if table in TABLES and TABLES[table].lasting and table in ledger.given:
-        dated = "valid_from" in ledger.facts(table).columns
-        if not dated and column not in ledger.static[table]:
-            raise FeatureError(
-                f"{feature} reads {table}.{column}, which holds today's value only.",
-                code="F220",
-                hint=f"hand over valid_from, or declare static={{{table!r}: [{column!r}]}} if it never changes.",
-            )
+    if not feature.undated and holds_today(ledger, table, column):
+        raise FeatureError(
+            f"{feature.name} reads {table}.{column}, which holds today's value only.",
+            code="F220",
+            hint=f"hand over valid_from, or declare static={{{table!r}: [{column!r}]}} if it never changes; with "
+            'undated="missing" the feature does without.',
+        )

@@ -15,6 +15,7 @@ __all__ = ["EVIDENCE", "RISKS", "Family", "Feature", "need_features"]
 
 RISKS = ("free", "up", "down")
 EVIDENCE = ("history", "signal", "context")
+UNDATED = ("", "missing")
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,9 @@ class Feature:
         The analyst's sentence by language (``en``, ``nl``, ``fr``, or with a country: ``nl-BE``).
     ground : str
         Why a column that is for audit only may be used here; empty for all other features.
+    undated : {"", "missing"}
+        What becomes of the feature where customers, accounts or contracts hold today's values only (no
+        ``valid_from``) and it reads one: it is refused (F220), or missing with a notice.
 
     Attributes
     ----------
@@ -77,6 +81,7 @@ class Feature:
     show: Mapping[str, str] = field(default_factory=dict, hash=False)
     text: Mapping[str, str] = field(default_factory=dict, hash=False)
     ground: str = ""
+    undated: str = ""
     expression: Expression = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -88,6 +93,7 @@ class Feature:
         checks.check_name(self.family, f"{self.name}: family {self.family!r}")
         checks.check_word(self.name, "risk", self.risk, RISKS)
         checks.check_word(self.name, "evidence", self.evidence, EVIDENCE)
+        checks.check_word(self.name, "undated", self.undated, UNDATED)
         object.__setattr__(self, "expression", parse(self.value))
         checks.check_bare_names(self.name, self.expression)
         checks.check_ground(self.name, self.expression, self.ground)

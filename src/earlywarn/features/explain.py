@@ -16,6 +16,7 @@ import pandas as pd
 
 from earlywarn.dates import ALWAYS, FOREVER, US_PER_DAY, to_datetime64, visible
 from earlywarn.errors import FeatureError
+from earlywarn.features.absent import absent
 from earlywarn.features.build import compute
 from earlywarn.features.catalogue import FeatureSet
 from earlywarn.features.context import Context
@@ -30,7 +31,7 @@ from earlywarn.features.segments import aggregates_in, group_counts
 from earlywarn.features.windows import Chosen, Timeline, choose, edges, in_force
 from earlywarn.tables.facts import Facts, blank
 from earlywarn.tables.ledger import Ledger
-from earlywarn.tables.schema import STREAMS, TABLES
+from earlywarn.tables.schema import TABLES
 
 __all__ = ["FATES", "Part", "Trace", "trace"]
 
@@ -60,7 +61,9 @@ class Part:
     count : int or None
         Facts that a group's aggregate counted; None for the customer's own.
     absent : str
-        The table or column that was not handed over, so that there is no value.
+        The table or column without which there is no value.
+    why_absent : {"", "absent", "today"}
+        It was not handed over, or is known of today only.
     """
 
     text: str
@@ -71,6 +74,7 @@ class Part:
     facts: pd.DataFrame
     count: int | None = None
     absent: str = ""
+    why_absent: str = ""
 
 
 @dataclass(frozen=True)
@@ -186,19 +190,11 @@ class _Look:
         """One aggregate with its facts."""
         window = edges(aggregate.selection, self.as_of, lasting=self._lasting(aggregate.selection.table))
         start, end = (int(edge[0]) for edge in window)
-        absent = self._absent(aggregate)
-        own = aggregate.selection.of == "customer" and not absent
+        lacking, why = next(iter(absent(aggregate, self.ledger).items()), ("", ""))
+        own = aggregate.selection.of == "customer" and not lacking
         facts = self._facts(aggregate, start, end) if own else pd.DataFrame()
         counted = int(count) if isinstance(count, float) else None
-        return Part(text, aggregate, value, _stamp(start), _stamp(end), facts, counted, absent)
-
-    def _absent(self, aggregate: Aggregate) -> str:
-        """Table or column that was not handed over; empty when all was."""
-        table = aggregate.selection.table
-        if table not in STREAMS and table not in self.ledger.given:
-            return table
-        held = self.ledger.facts(table).columns
-        return next((f"{table}.{name}" for name in columns_of(aggregate) if name not in held), "")
+        return Part(text, aggregate, value, _stamp(start), _stamp(end), facts, counted, lacking, why)
 
     def _lasting(self, table: str) -> bool:
         return table in TABLES and TABLES[table].lasting

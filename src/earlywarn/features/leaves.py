@@ -19,6 +19,7 @@ import pandas as pd
 from earlywarn.compiled import threads
 from earlywarn.features import expression as language
 from earlywarn.features import plain
+from earlywarn.features.absent import absent
 from earlywarn.features.context import Context
 from earlywarn.features.evaluate import Codes, Column
 from earlywarn.features.expression import Aggregate, Expression, Field, Name, Node, Selection
@@ -28,7 +29,7 @@ from earlywarn.features.reader import Reader
 from earlywarn.features.windows import Timeline, in_force
 from earlywarn.tables.ledger import Ledger
 from earlywarn.tables.order import by_owner
-from earlywarn.tables.schema import STREAMS, TABLES
+from earlywarn.tables.schema import TABLES
 
 __all__ = ["Leaves"]
 
@@ -38,6 +39,10 @@ BLOCK_FACTS, FACTS_PER_OBSERVATION = 1_000_000, 10
 #: Timelines of each ledger by table, for as long as the ledger lives.
 _TIMELINES: WeakKeyDictionary[Ledger, dict[str, Timeline]] = WeakKeyDictionary()
 _NUMBER = language.parse("count(invoices, days=36500)").aggregates[0]
+_LACKING = {
+    "absent": "{} was not handed over; what is read from it is missing.",
+    "today": "of {} only today's value is known; hand over valid_from. What is read from it is missing.",
+}
 
 
 @dataclass(frozen=True)
@@ -129,18 +134,13 @@ class Leaves:
         ]
 
     def _absent(self, aggregate: Aggregate) -> bool:
-        """Missing values, with a notice, for a table or column that was not handed over."""
-        table = aggregate.selection.table
-        if table not in STREAMS and table not in self.ledger.given:
-            self.notices.append(f"the table {table} was not handed over; what is read from it is missing.")
-        else:
-            columns = self.ledger.facts(table).columns
-            lacking = [name for name in language.columns_of(aggregate) if name not in columns]
-            if not lacking:
-                return False
-            self.notices += [
-                f"{table}.{name} was not handed over; what is read from it is missing." for name in lacking
-            ]
+        """Missing values, with a notice, for what the ledger does not have."""
+        lacking = absent(aggregate, self.ledger)
+        if not lacking:
+            return False
+        self.notices += [
+            _LACKING[why].format(what if "." in what else f"the table {what}") for what, why in lacking.items()
+        ]
         self._everywhere[aggregate] = self._nothing(aggregate)
         return True
 

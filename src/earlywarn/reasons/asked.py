@@ -86,7 +86,7 @@ def explain_feature(
     if isinstance(ledger, LedgerStore):
         counts = group_counts(feature.value).values()
         if context is None and counts:  # how many the others are is told, too
-            told = (Feature(f"told_count_{at}", text) for at, text in enumerate(counts))
+            told = (Feature(f"told_count_{at}", text, undated=feature.undated) for at, text in enumerate(counts))
             context = Context.of(ledger, FeatureSet([*features, *told]))
         ledger = ledger.ledger_of(customer_id)
     ledger = need_ledger(ledger, "explain_feature")

@@ -67,7 +67,7 @@ def tally(part: Part, language: str, *, span: bool = False) -> str:
     if span:
         return said("counted", language, span=_span(part, language), tally=tally(part, language))
     if part.absent:
-        return said("absent", language, what=part.absent)
+        return said(part.why_absent, language, what=part.absent)
     table = part.aggregate.selection.table
     if part.count is not None:
         return said("others", language, count=part.count)

@@ -217,6 +217,10 @@ WORDS: Mapping[str, tuple[str, str, str]] = {
     "absent": (
         "{what} was not handed over", "{what} is niet aangeleverd", "{what} n'a pas été fourni",
     ),
+    "today": (
+        "of {what} only today's value is known", "van {what} is alleen de waarde van vandaag bekend",
+        "de {what}, seule la valeur d'aujourd'hui est connue",
+    ),
     "between": ("… {count|number} more", "… nog {count|number}", "… encore {count|number}"),
     "generated": (
         "on a generated biller of {count} customers; name a folder to see your own tables",
