@@ -230,10 +230,16 @@ class LedgerStore:
         Parameters
         ----------
         number : int
+            From 0 on, below the length of the store.
 
         Returns
         -------
         Ledger
+
+        Raises
+        ------
+        IndexError
+            No such bucket.
         """
         return open_bucket(self.path, self.manifest, number)
 
