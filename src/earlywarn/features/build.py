@@ -94,6 +94,11 @@ def compute(
     return matrix
 
 
+def needs_one_thread(features: Iterable[Feature]) -> bool:
+    """Whether aggregates of the user's own run as Python, which threads would not make faster."""
+    return any(runs_plain(one.function) for feature in features for one in feature.expression.aggregates)
+
+
 def need_observations(obs: pd.DataFrame) -> None:
     """Refuse observations that do not say of whom and when (F225)."""
     lacking = [name for name in ("customer_id", "as_of") if name not in obs.columns]
@@ -128,9 +133,8 @@ def _matrix(
 
     blocks = leaves.blocks()
     words: dict[int, tuple[Rows, tuple[str, ...]]] = {}
-    functions = {one.function for feature in features for one in feature.expression.aggregates}
-    plain_python = leaves.compiled and any(map(runs_plain, functions))
-    for done, found in enumerate(in_parts(evaluated, blocks, most=1 if plain_python else None)):
+    alone = leaves.compiled and needs_one_thread(features)
+    for done, found in enumerate(in_parts(evaluated, blocks, most=1 if alone else None)):
         for place, values in found.items():
             codes, _ = words.setdefault(place, (np.empty(len(index), dtype=np.int64), values.labels))
             codes[blocks[done]] = values.codes

@@ -1,4 +1,4 @@
-"""Features over a store: bucket by bucket, so that only one bucket's facts are in memory.
+"""Features over a store: bucket by bucket, so that only few buckets' facts are in memory at a time.
 
 What crosses debtors is reduced over all buckets first; then each bucket gives the rows of its own debtors.
 """
@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from earlywarn.compiled import in_parts
 from earlywarn.errors import FeatureError
-from earlywarn.features.build import compute
+from earlywarn.features.build import compute, needs_one_thread
 from earlywarn.features.context import Context
 from earlywarn.features.definition import Feature
 from earlywarn.features.expression import Aggregate, Field, Name
@@ -25,6 +26,8 @@ __all__ = ["compute_stored"]
 Report = Callable[[float], None]
 #: Share of the work that reducing other debtors is, where features ask for it.
 _CONTEXT_SHARE = 0.3
+#: Buckets in work at a time, where there are as many processors: most of the time goes into reading columns.
+AT_ONCE = 4
 
 
 def compute_stored(
@@ -72,12 +75,16 @@ def compute_stored(
         context = Context.of(store, features, progress=lambda share: report(start * share))
     bucket = store.bucket_of(obs["customer_id"])
     visited = np.unique(bucket) if len(bucket) else np.zeros(1, dtype=np.int64)
-    parts, notices = [], []
-    for done, number in enumerate(visited.tolist(), start=1):
+
+    def of_bucket(number: int) -> tuple[Any, pd.DataFrame]:
         rows = np.flatnonzero(bucket == number)
-        part = compute(features, store.bucket(number), obs.iloc[rows], context=context, compiled=compiled)
-        notices += part.attrs["notices"]
-        parts.append((rows, part))
+        return rows, compute(features, store.bucket(number), obs.iloc[rows], context=context, compiled=compiled)
+
+    parts, notices = [], []
+    at_once = 1 if not compiled or needs_one_thread(features) else AT_ONCE
+    for done, part in enumerate(in_parts(of_bucket, visited.tolist(), most=at_once), start=1):
+        notices += part[1].attrs["notices"]
+        parts.append(part)
         report(start + (1 - start) * done / len(visited))
     matrix = pd.DataFrame({one.name: _column(one, parts, store, len(obs)) for one in features}, index=obs.index)
     matrix.attrs["notices"] = added_up(notices, obs["customer_id"].nunique())
