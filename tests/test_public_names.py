@@ -27,7 +27,7 @@ ERRORS = [
     "NotEnoughHistoryError",
     "PolicyError",
 ]
-SUBMODULES = ["datasets", "plots", "testing"]
+SUBMODULES = ["datasets", "plots", "simulate", "testing"]
 PUBLIC = sorted([*CLASSES, *FUNCTIONS, *ERRORS, *SUBMODULES])
 
 # numpydoc's own codes: no docstring; no summary, or one that is no sentence; parameters missing, unknown or

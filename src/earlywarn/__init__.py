@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from earlywarn import datasets as datasets
     from earlywarn import plots as plots
+    from earlywarn import simulate as simulate
     from earlywarn import testing as testing
     from earlywarn.actions.policy import Policy as Policy
     from earlywarn.errors import BundleError as BundleError
@@ -59,7 +60,7 @@ _MODULE_OF = {
     "PolicyError": "errors",
     "ExperimentalWarning": "errors",
 }
-_SUBMODULES = ("datasets", "plots", "testing")
+_SUBMODULES = ("datasets", "plots", "simulate", "testing")
 
 __all__ = [*_MODULE_OF, *_SUBMODULES]
 

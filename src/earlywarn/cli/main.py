@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from earlywarn.cli import check, demo, explain, ingest, recommend, score, train, warmup
+from earlywarn.cli import check, demo, explain, ingest, recommend, score, simulate, train, warmup
 from earlywarn.cli import features as features_verb
 from earlywarn.errors import EarlywarnError
 
@@ -24,6 +24,7 @@ VERBS = {
     "recommend": recommend,
     "explain": explain,
     "features": features_verb,
+    "simulate": simulate,
     "warmup": warmup,
 }
 _ABOUT = """\
@@ -38,6 +39,7 @@ The main job, from tables in a folder (invoices.csv, payments.csv, customers.csv
   earlywarn recommend data/ --model model/ --capacity calls=40 --out plan.csv
   earlywarn explain data/ --model model/ --customer 1042 --language nl
   earlywarn features explain usage_spike_30d data/     what one feature reads, on one customer's data
+  earlywarn simulate data/                             tables of a biller that does not exist, its truth apart
 """
 
 

@@ -1,0 +1,128 @@
+"""One customer's life in a simulated world: what was used, billed, possible, done and paid, along time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import pandas as pd
+
+from earlywarn.extras import require
+from earlywarn.plots.canvas import INK, LOWERS, PALE, RAISES
+from earlywarn.plots.words import in_words
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["LifeDisplay"]
+
+#: How far below the usual room the picture of means goes on.
+_FLOOR = -3.0
+#: A cause whose word also names the picture above.
+_CAUSES = {"means": "means_short"}
+
+
+@dataclass
+class LifeDisplay:
+    """Three pictures above each other: use, means, and every bill from issue to payment.
+
+    Parameters
+    ----------
+    use : DataFrame
+        day, quantity.
+    means : DataFrame
+        day, room (0: a usual bill can just be paid).
+    bills : DataFrame
+        issued_on, due_on, paid_on, amount, late, cause.
+    contacts : DataFrame
+        day, what.
+    title : str
+
+    Attributes
+    ----------
+    figure_
+        Where it was drawn, after `plot`.
+
+    Examples
+    --------
+    >>> none = pd.DataFrame()
+    >>> LifeDisplay(none, none, none, none, "K00001").title
+    'K00001'
+    """
+
+    use: pd.DataFrame
+    means: pd.DataFrame
+    bills: pd.DataFrame
+    contacts: pd.DataFrame
+    title: str = ""
+    figure_: Figure | None = None
+
+    def plot(self, *, language: str = "en") -> Self:
+        """Draw the life.
+
+        Parameters
+        ----------
+        language : str
+
+        Returns
+        -------
+        LifeDisplay
+            Itself, with `figure_`.
+        """
+        pyplot = require("matplotlib.pyplot", to="draw")
+        height = 3.6 + 0.22 * len(self.bills)
+        figure, axes = pyplot.subplots(
+            3, 1, figsize=(10, height), sharex=True, layout="constrained",
+            gridspec_kw={"height_ratios": [1.3, 1.3, 1.0 + 0.22 * len(self.bills)]},
+        )  # fmt: skip
+        self._use(axes[0], language)
+        self._means(axes[1], language)
+        self._bills(axes[2], language)
+        for ax in axes:
+            for side in ("top", "right"):
+                ax.spines[side].set_visible(False)
+        figure.suptitle(self.title, x=0.01, ha="left", fontsize=10)
+        self.figure_ = figure
+        return self
+
+    def _use(self, ax: Any, language: str) -> None:
+        ax.fill_between(self.use["day"], self.use["quantity"], step="post", color=LOWERS, alpha=0.35, linewidth=0)
+        ax.set_ylim(bottom=0)
+        ax.set_ylabel(_word("use", language), fontsize=8)
+        ax.tick_params(labelsize=8)
+
+    def _means(self, ax: Any, language: str) -> None:
+        room = self.means["room"].to_numpy()
+        ax.plot(self.means["day"], room, color=INK, linewidth=0.7)
+        ax.fill_between(self.means["day"], np.minimum(room, 0), 0, color=RAISES, alpha=0.5, linewidth=0)
+        ax.axhline(0, color=PALE, linewidth=0.8)
+        ax.set_ylim(min(_FLOOR, room.min()), max(3.0, room.max()))
+        ax.set_ylabel(_word("means", language), fontsize=8)
+        ax.tick_params(labelsize=8)
+
+    def _bills(self, ax: Any, language: str) -> None:
+        end = self.means["day"].max()
+        for place, bill in enumerate(self.bills.to_dict("records")):
+            paid = bill["paid_on"] if pd.notna(bill["paid_on"]) else end
+            colour = RAISES if bill["late"] else LOWERS
+            ax.plot([bill["issued_on"], paid], [place, place], color=colour, linewidth=2.2, solid_capstyle="butt")
+            ax.plot(bill["due_on"], place, marker="|", color=INK, markersize=7)
+            if pd.notna(bill["paid_on"]):
+                ax.plot(paid, place, marker="o", color=colour, markersize=4)
+            words = f"{bill['amount']:.2f}"
+            if bill["late"]:
+                words += f"  {_word(_CAUSES.get(bill['cause'], bill['cause']), language)}"
+            ax.annotate(words, (max(paid, bill["due_on"]), place), (6, 0), textcoords="offset points", va="center",
+                        fontsize=7, color=colour if bill["late"] else INK)  # fmt: skip
+        for contact in self.contacts.to_dict("records"):
+            ax.axvline(contact["day"], color=PALE, linewidth=0.8, linestyle=":")
+            ax.annotate(contact["what"], (contact["day"], -0.9), fontsize=6, rotation=90, va="top", color=INK)
+        ax.set_ylim(len(self.bills) - 0.3, -1.0)
+        ax.set_yticks([])
+        ax.set_ylabel(_word("bills", language), fontsize=8)
+        ax.tick_params(labelsize=8)
+
+
+def _word(word: str, language: str) -> str:
+    return in_words("life", word, language)

@@ -1,0 +1,91 @@
+"""Columns of the tables that a world shows: ids as text, days as dates, money in units."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from earlywarn.tables.schema import TABLES
+
+if TYPE_CHECKING:
+    from earlywarn.simulate.calendar import Span
+
+__all__ = ["dates", "ids", "stack", "units", "until_end", "words"]
+
+#: The column that must lie before the end, and those that are not known until then.
+_CLOCK = {
+    "customers": "customer_since", "accounts": "opened_on", "contracts": "starts_on", "invoices": "issued_on",
+    "invoice_lines": "known_at", "invoice_events": "happened_at", "payments": "paid_on", "mandates": "event_on",
+    "usage": "used_on", "contacts": "contacted_at", "disputes": "opened_on", "arrangements": "agreed_on",
+    "holds": "started_on", "consents": "given_on", "regions": "published_on", "instalments": "known_at",
+    "schedule": "known_at",
+}  # fmt: skip
+_LATER = ("withdrawn_on", "closed_on", "ended_on", "rated_on", "outcome_at")
+_TOLD_BY = {
+    "upheld": "closed_on", "ended_as": "ended_on", "satisfaction": "rated_on", "outcome": "outcome_at",
+    "accepted": "outcome_at", "stated_reason": "outcome_at",
+}  # fmt: skip
+
+
+def ids(mark: str, number: Any, width: int = 0) -> pd.Series:
+    """Ids as text: a mark and a number, filled up with zeros to a width.
+
+    Examples
+    --------
+    >>> ids("K", [7, 12], 3).tolist()
+    ['K007', 'K012']
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    text = pc.cast(pa.array(np.asarray(number, dtype=np.int64)), pa.string())
+    padded = pc.utf8_lpad(text, width, "0") if width else text
+    return pd.Series(pc.binary_join_element_wise(mark, padded, "").to_pandas(), dtype="str")
+
+
+def dates(span: Span, day: Any) -> npt.NDArray[np.datetime64]:
+    """Days of a world as moments, those below 0 missing."""
+    found = span.dates(day).astype("M8[us]")
+    return np.where(np.asarray(day) < 0, np.datetime64("NaT"), found)
+
+
+def units(cents: Any) -> npt.NDArray[np.float64]:
+    """Cents as units of currency."""
+    return np.asarray(cents) / 100
+
+
+def words(which: Any, *known: str) -> pd.Series:
+    """Words by number; missing below 0.
+
+    Examples
+    --------
+    >>> words([1, -1, 0], "no", "yes").tolist()
+    ['yes', nan, 'no']
+    """
+    return pd.Series(
+        pd.Categorical.from_codes(np.asarray(which, dtype=np.int64), categories=pd.Index(list(known)))
+    ).astype("str")
+
+
+def stack(frames: list[pd.DataFrame]) -> pd.DataFrame:
+    """Frames under each other, with the columns of all; those without rows decide no dtype."""
+    stacked = pd.concat([frame for frame in frames if len(frame)] or frames[:1], ignore_index=True)
+    every = {str(column): frame[column] for frame in reversed(frames) for column in frame}
+    lacking = {column: values.reindex(stacked.index) for column, values in every.items() if column not in stacked}
+    return stacked.assign(**lacking)
+
+
+def until_end(frame: pd.DataFrame, name: str, end: Any) -> pd.DataFrame:
+    """Keep what had happened by the end, and of it what was known; columns in the order of the schema."""
+    frame = frame[[column for column in TABLES[name].columns if column in frame]]
+    known = frame[_CLOCK[name]].to_numpy() < end
+    frame = frame.loc[known].reset_index(drop=True)
+    for column in frame.columns.intersection(list(_LATER)):
+        frame[column] = frame[column].where(frame[column] < end)
+    for column, day in _TOLD_BY.items():
+        if column in frame and day in frame:
+            frame[column] = frame[column].where(frame[day].notna())
+    return frame

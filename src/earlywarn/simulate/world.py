@@ -1,0 +1,311 @@
+"""A world: customers who exist before anything is done to them, and the lives that they lead when it is."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from earlywarn.compiled import in_ranges
+from earlywarn.errors import DataError
+from earlywarn.simulate.billing import Billing, draw_billing, starts_of
+from earlywarn.simulate.calendar import AFTER, Span
+from earlywarn.simulate.columns import ids
+from earlywarn.simulate.consumption import Contracts, Use, draw_contracts, draw_use
+from earlywarn.simulate.economy import Economy
+from earlywarn.simulate.means import Future, draw_means
+from earlywarn.simulate.people import CHANNELS, draw_people
+from earlywarn.simulate.preset import Preset, read_preset
+
+__all__ = ["ACTIONS", "GRACE_DAYS", "Life", "World"]
+
+#: What may be done, by the word and the number in which the loops know it.
+ACTIONS = {"notice": 1, "call": 2, "limit": 3}
+WINDOWS = 12
+#: What a plan says of its contacts besides.
+LOGGED = ("experiment", "arm", "propensity")
+#: Days after due that count as in time where the world says why a bill was late.
+GRACE_DAYS = 3
+Rows = npt.NDArray[np.int64]
+
+
+class World:
+    """Customers of one biller with known causes; the same arguments give the same world.
+
+    Nothing in it is about real people. What customers feel, remember and can pay decides what they do, and stays
+    apart from the tables: no feature can read it.
+
+    Parameters
+    ----------
+    preset : str, path or Preset
+        One of `presets`, or a file of the same form.
+    customers : int
+    months : int
+        Length, at least 3. Every bill is lived to its end; `Life.tables` shows what had happened before the last
+        month was over.
+    seed : int
+    start : str
+        A day of the first month.
+    read_days : int
+        Days that one row of use covers.
+    **changes : dict
+        Parts of the preset of which some figures are replaced, such as ``attention={"forgets": 0.0}``.
+
+    Raises
+    ------
+    DataError
+        D182 fewer customers or months than 1 and 3; as `read_preset`.
+
+    Examples
+    --------
+    >>> life = World("telecom", customers=200, months=6).live()
+    >>> sorted(set(life.truth()["cause"]))[:3]
+    ['', 'account', 'dispute']
+    """
+
+    def __init__(
+        self, preset: str | os.PathLike[str] | Preset = "telecom", customers: int = 2000, months: int = 18,
+        seed: int = 0, start: str = "2024-07-01", *, read_days: int = 3, **changes: Any,
+    ) -> None:  # fmt: skip
+        if customers < 1 or months < 3 or not 1 <= read_days <= 31:
+            raise DataError(
+                "a world needs at least 1 customer and 3 months, and reads of 1 to 31 days.",
+                code="D182",
+                found=f"customers={customers}, months={months}, read_days={read_days}",
+            )
+        self.preset = read_preset(preset, **changes)
+        self.customers, self.seed, self.read_days = customers, seed, read_days
+        self.span = Span(np.datetime64(start, "M"), months)
+
+    @cached_property
+    def economy(self) -> Economy:
+        """How the regions fare."""
+        return Economy(self.seed, self.span, self.preset.biller.outages)
+
+    def born(self, first: int = 0, count: int | None = None) -> Born:
+        """Some of the customers, with all that does not depend on what is done; the same whoever else is asked for.
+
+        Parameters
+        ----------
+        first : int
+        count : int, optional
+            All others when left out.
+
+        Returns
+        -------
+        Born
+        """
+        many = self.customers - first if count is None else min(count, self.customers - first)
+        people = draw_people(self.preset, self.seed, first, many, self.span)
+        contracts = draw_contracts(self.preset, self.seed, people, self.span)
+        use = draw_use(self.preset, contracts, self.span, self.read_days)
+        billing = draw_billing(self.preset, people, contracts, use, self.span)
+        return Born(self, people, contracts, use, billing)
+
+    def live(self, contacts: pd.DataFrame | None = None) -> Life:
+        """Let everybody live.
+
+        Parameters
+        ----------
+        contacts : DataFrame, optional
+            What is done: ``customer_id``, ``day`` (a date), ``action`` (one of `ACTIONS`, or ``none``), and for a
+            notice ``channel`` (the customer's own when left out), for a call ``window`` (0 to 11; 0 when left out);
+            ``experiment``, ``arm`` and ``propensity`` go into the table of contacts.
+
+        Returns
+        -------
+        Life
+        """
+        return self.born().live(contacts)
+
+    def ids(self, number: Any) -> npt.NDArray[np.str_]:
+        """Ids of customers by their number."""
+        found: npt.NDArray[np.str_] = ids("K", np.asarray(number) + 1, max(5, len(str(self.customers)))).to_numpy()
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class Born:
+    """Customers of a world before anything is done to them."""
+
+    world: World
+    people: npt.NDArray[np.void]
+    contracts: Contracts
+    use: Use
+    billing: Billing
+
+    @cached_property
+    def ids(self) -> npt.NDArray[np.str_]:
+        """Ids of the customers."""
+        return self.world.ids(self.people["number"])
+
+    @cached_property
+    def means(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+        """Room of each customer and week, and whether an income is lost then."""
+        world = self.world
+        key = self.people["key"]
+        return draw_means(world.preset.means, world.economy, self.people["region"], Future(key, key))
+
+    @cached_property
+    def starts(self) -> Rows:
+        """First days of billing periods, and of the one after the last."""
+        return starts_of(self.world.preset, self.people, self.world.span)
+
+    def live(self, contacts: pd.DataFrame | None = None) -> Life:
+        """As `World.live`."""
+        begins, asked, log = self._asked(contacts)
+        key = self.people["key"]
+        beyond = np.full(len(key), 1 << 30, dtype=np.int64)
+        return replace(self.lived(begins, asked, key, beyond, *self.means), log=log)
+
+    def lived(
+        self, begins: Rows, asked: Rows, future: npt.NDArray[np.uint64], anew: Rows, room: Any, lost: Any
+    ) -> Life:
+        """Run the loop; ``future`` are the keys of draws from bill ``anew`` on."""
+        from earlywarn.simulate import life_kernels as kernels
+
+        span, (n, slots) = self.world.span, self.billing.issued.shape
+        bills = np.zeros((n, slots), dtype=kernels.BILL)
+        answers = np.zeros(len(asked), dtype=kernels.ANSWER)
+        for name in kernels.ANSWER.names or ():
+            answers[name] = -1
+        annoyance, left = np.zeros((n, slots)), np.empty(n, dtype=np.int64)
+        billing = self.billing
+        stacked = np.stack(
+            [billing.issued, billing.due, billing.fixed, billing.used, billing.wrong, billing.kind.astype(np.int64)], 2
+        )
+        means = self.world.preset.means
+        in_ranges(
+            kernels.live, n, span.end, GRACE_DAYS, span.end + AFTER, self.figures, np.array(means.season)[span.month],
+            span.of_month, span.weekday, span.bank_number, span.bank_day, self.people,
+            np.ascontiguousarray(future), anew, room, lost,
+            np.ascontiguousarray(stacked), billing.usual, begins, asked, bills, answers, annoyance, left,
+            steps=20.0 * n * slots,
+        )  # fmt: skip
+        return Life(self, bills, annoyance, left, begins, asked, answers)
+
+    @cached_property
+    def figures(self) -> npt.NDArray[np.void]:
+        """The figures of the preset that the loop reads."""
+        from earlywarn.simulate.life_kernels import FIGURES
+
+        preset, row = self.world.preset, np.zeros(1, dtype=FIGURES)
+        for part in (preset.attention, preset.means, preset.disputes, preset.biller, preset.contacts):
+            for name, value in part.model_dump().items():
+                if name in (FIGURES.names or ()):
+                    row[name] = value
+        row["dispute_days"] = preset.disputes.days
+        row["reminder"], row["reminder_again"] = preset.biller.reminders
+        for channel, share in preset.attention.reads.items():
+            row[f"reads_{channel}"] = share
+        for kind, much in preset.contacts.annoys.items():
+            row[f"annoys_{kind}"] = much
+        for name, value in preset.leaving.model_dump().items():
+            row["leaves" if name == "usual" else f"leaves_{name}"] = value
+        waits = np.cumsum([preset.biller.returned_after.get(str(day), 0.0) for day in range(1, 5)])
+        for day, share in enumerate(waits, 1):
+            row[f"wait_{day}"] = share
+        return row
+
+    def _asked(self, contacts: pd.DataFrame | None) -> tuple[Rows, Rows, pd.DataFrame]:
+        """Contacts as the loop reads them, by customer and day, and what else was said of them."""
+        if contacts is not None:
+            contacts = contacts[contacts["action"] != "none"]
+        if contacts is None or not len(contacts):
+            none = np.zeros((0, 4), dtype=np.int64)
+            return np.zeros(len(self.people) + 1, dtype=np.int64), none, pd.DataFrame(index=range(0))
+        strange = sorted(set(contacts["action"]) - set(ACTIONS))
+        if strange:
+            raise DataError(f"no action is called {strange[0]!r}.", code="D187", hint=f"one of {', '.join(ACTIONS)}.")
+        place = _place_of(self, contacts["customer_id"])
+        day = (contacts["day"].to_numpy().astype("M8[D]") - self.world.span.start).astype(np.int64)
+        own = self.people["channel"][place]
+        asked = np.zeros((len(contacts), 4), dtype=np.int64)
+        asked[:, 0], asked[:, 1] = day, contacts["action"].map(ACTIONS)
+        named = (
+            contacts["channel"].map({name: at for at, name in enumerate(CHANNELS)}) if "channel" in contacts else None
+        )
+        asked[:, 2] = own if named is None else np.where(named.isna(), own, named.fillna(0)).astype(np.int64)
+        asked[:, 3] = contacts["window"].to_numpy() if "window" in contacts else 0
+        order = np.lexsort((day, place))
+        begins = np.searchsorted(place[order], np.arange(len(self.people) + 1))
+        log = contacts[[name for name in LOGGED if name in contacts]].iloc[order].reset_index(drop=True)
+        return begins.astype(np.int64), np.ascontiguousarray(asked[order]), log
+
+
+def _place_of(born: Born, customer_id: pd.Series) -> Rows:
+    """Rows of customers by their ids; D188 for one who is not there."""
+    place: Rows = pd.Index(born.ids).get_indexer(pd.Index(customer_id.astype("str"))).astype(np.int64)
+    if (place < 0).any():
+        unknown = customer_id.iloc[int(np.argmax(place < 0))]
+        raise DataError(f"the world has no customer {unknown!r}.", code="D188", hint="take ids from its tables.")
+    return place
+
+
+@dataclass(frozen=True, eq=False)
+class Life:
+    """What happened to the customers of a world: what the biller saw (`tables`), and the truth about it.
+
+    Attributes
+    ----------
+    born : Born
+    bills : ndarray of BILL, shape (n, n_slots)
+    annoyance : ndarray of float64, shape (n, n_slots)
+    left : ndarray of int64, shape (n,)
+        Day of notice, -1 for who stayed.
+    """
+
+    born: Born
+    bills: npt.NDArray[np.void] = field(repr=False)
+    annoyance: npt.NDArray[np.float64] = field(repr=False)
+    left: Rows = field(repr=False)
+    contact_begins: Rows = field(repr=False)
+    contacts: Rows = field(repr=False)
+    answers: npt.NDArray[np.void] = field(repr=False)
+    log: pd.DataFrame = field(repr=False, default_factory=pd.DataFrame)
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """Tables for `Ledger.from_tables`, as the biller has them when the last month is over."""
+        from earlywarn.simulate.records import make_tables
+
+        return make_tables(self)
+
+    def of(self, customer_id: str) -> dict[str, Any]:
+        """One customer's life as `earlywarn.plots.LifeDisplay` takes it.
+
+        Parameters
+        ----------
+        customer_id : str
+
+        Returns
+        -------
+        dict
+            use, means, bills and contacts as frames, and a title.
+
+        Raises
+        ------
+        DataError
+            D188 no such customer.
+        """
+        from earlywarn.simulate.records import make_life
+
+        return make_life(self, _place_of(self.born, pd.Series([customer_id]))[0])
+
+    def truth(self) -> pd.DataFrame:
+        """What nobody can read from the tables: one row a bill.
+
+        Returns
+        -------
+        DataFrame
+            invoice_id, customer_id, issued_on, due_on (as first stated), amount, paid_on (missing: never), late (not
+            paid `GRACE_DAYS` after due), cause (empty where it was not; one of `CAUSES`), forgot, disputed, and
+            annoyance when it was issued.
+        """
+        from earlywarn.simulate.records import make_truth
+
+        return make_truth(self)

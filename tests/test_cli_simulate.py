@@ -1,0 +1,52 @@
+"""``earlywarn simulate``: tables that the other verbs read, the truth apart."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from earlywarn.cli.main import main
+from earlywarn.simulate import World
+
+
+@pytest.mark.parametrize("preset", ["telecom", "energy"])
+def test_the_tables_are_those_of_the_world_and_can_be_checked(preset: str, tmp_path: Path, capsys: Any) -> None:
+    out = tmp_path / "out"
+    asked = ["simulate", "--preset", preset, "--customers", "60", "--months", "6", "--seed", "3", str(out)]
+    assert main(asked) == 0
+    printed = capsys.readouterr().out
+    assert "written" in printed
+    life = World(preset, 60, 6, 3).live()
+    for name, frame in life.tables().items():
+        pd.testing.assert_frame_equal(pd.read_parquet(out / f"{name}.parquet"), frame, check_dtype=False)
+    assert len(pd.read_parquet(out / "truth" / "truth.parquet")) == len(life.truth())
+    assert main(["check", str(out), "--until", "2025-01-01"]) == 0
+    capsys.readouterr()
+    assert main(asked) == 2
+    assert "is not empty" in capsys.readouterr().err
+
+
+def test_a_preset_is_shown_with_its_sources_and_a_folder_is_asked_for(capsys: Any) -> None:
+    assert main(["simulate", "--preset", "water", "--show"]) == 0
+    assert "EU-SILC" in capsys.readouterr().out
+    assert main(["simulate"]) == 2
+    assert "no folder was named" in capsys.readouterr().err
+    assert main(["simulate", "--preset", "watr", "--show"]) == 2
+    assert "did you mean 'water'" in capsys.readouterr().err
+
+
+def test_many_customers_are_written_block_by_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from earlywarn.simulate import writing
+
+    monkeypatch.setattr(writing, "BLOCK_ROWS", 1)
+    world, told = World("telecom", 250, 4), []
+    rows = writing.write_tables(world, tmp_path / "out", truth=False, progress=told.append)
+    assert told[-1] == 1.0
+    whole = world.live().tables()
+    assert rows == {name: len(frame) for name, frame in whole.items()}
+    usage = pd.read_parquet(tmp_path / "out" / "usage")
+    assert set(usage["usage_id"]) == set(whole["usage"]["usage_id"])
+    assert len([*(tmp_path / "out" / "usage").iterdir()]) == 3
