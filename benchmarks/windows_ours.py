@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import tempfile
 import time
@@ -82,12 +83,13 @@ def write_references(folder: Path) -> dict[str, float]:
 
 
 def warm_up() -> float:
-    """Seconds to have every loop compiled, or read from the cache; numba's own start included."""
-    from earlywarn.cli.warmup import warm_up as modules
+    """Seconds to have every loop that features need compiled, or read from the cache; numba's own start included."""
+    from earlywarn.cli.warmup import kernel_modules
 
     start = time.perf_counter()
-    for _ in modules():
-        pass
+    for name in kernel_modules():
+        if not name.startswith("earlywarn.simulate."):
+            importlib.import_module(name)
     return time.perf_counter() - start
 
 

@@ -12,7 +12,7 @@ from earlywarn.cli.main import main
 from earlywarn.simulate import World
 
 
-@pytest.mark.parametrize("preset", ["telecom", "energy"])
+@pytest.mark.parametrize("preset", ["energy"])
 def test_the_tables_are_those_of_the_world_and_can_be_checked(preset: str, tmp_path: Path, capsys: Any) -> None:
     out = tmp_path / "out"
     asked = ["simulate", "--preset", preset, "--customers", "60", "--months", "6", "--seed", "3", str(out)]

@@ -13,7 +13,8 @@ from earlywarn.errors import DataError
 from earlywarn.simulate import Life, World, presets, read_preset
 from earlywarn.simulate.chance import key_of, uniform
 
-PRESETS = presets()
+#: All six in the slow tier, one in the fast.
+PRESETS = [pytest.param(name, marks=[] if name == "telecom" else pytest.mark.slow) for name in presets()]
 #: Everything that can go wrong is switched off.
 CAUSELESS = {
     "attention": {

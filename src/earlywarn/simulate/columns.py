@@ -49,7 +49,7 @@ def ids(mark: str, number: Any, width: int = 0) -> pd.Series:
 def dates(span: Span, day: Any) -> npt.NDArray[np.datetime64]:
     """Days of a world as moments, those below 0 missing."""
     found = span.dates(day).astype("M8[us]")
-    return np.where(np.asarray(day) < 0, np.datetime64("NaT"), found)
+    return np.where(np.asarray(day) < 0, np.datetime64("NaT", "us"), found)
 
 
 def units(cents: Any) -> npt.NDArray[np.float64]:

@@ -234,7 +234,7 @@ def _consents(born: Born, customer_id: pd.Series, since: Any) -> Frame:
                     "channel": channel,
                     "purpose": purpose,
                     "given_on": since[given],
-                    "withdrawn_on": np.where(gone < 0.05, later, np.datetime64("NaT")),
+                    "withdrawn_on": np.where(gone < 0.05, later, np.datetime64("NaT", "us")),
                 }
             )
         )
