@@ -59,8 +59,8 @@ def test_draws_are_even_and_do_not_depend_on_each_other() -> None:
 
 
 def test_the_compiled_draw_is_the_one_of_numpy() -> None:
-    from earlywarn.compiled import compiled
-    from earlywarn.simulate.chance_compiled import chance, step
+    from earlywarn.compiled import compiled, step
+    from earlywarn.simulate.life_kernels import chance
 
     @compiled("void(uint64[::1], int64[::1], float64[::1])")
     def drawn(keys, numbers, out):  # type: ignore[no-untyped-def]

@@ -25,7 +25,7 @@ from typing import Any, TypeVar
 
 from earlywarn.extras import require
 
-__all__ = ["cache_folder", "compiled", "in_parts", "in_ranges", "named_folder", "threads"]
+__all__ = ["cache_folder", "compiled", "in_parts", "in_ranges", "named_folder", "step", "threads"]
 
 log = logging.getLogger("earlywarn")
 #: Fewer steps of a loop than this, about a millisecond, are not worth a thread.
@@ -123,6 +123,25 @@ def _cached_in(folder: Path, numba: Any) -> Iterator[None]:
             yield
         finally:
             numba.config.CACHE_DIR = before
+
+
+def step(function: Callable[..., Any]) -> Any:
+    """Compile a function into the loops that call it, with no way in from Python or C.
+
+    It may make no array: counting those took most of the time.
+
+    Parameters
+    ----------
+    function : callable
+
+    Returns
+    -------
+    callable
+        For compiled loops only.
+    """
+    numba = require("numba", to="run compiled loops")
+    options = {"error_model": "numpy", "_nrt": False, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    return numba.njit(**options)(function)
 
 
 def compiled(signature: str, **options: Any) -> Callable[[Callable[..., Any]], Any]:

@@ -9,6 +9,8 @@ real customers.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -17,7 +19,7 @@ from earlywarn.datasets.span import Span, stack
 from earlywarn.errors import DataError
 from earlywarn.tables.schema import TABLES
 
-__all__ = ["make_biller"]
+__all__ = ["make_biller", "soiled", "until_end"]
 
 Frame = pd.DataFrame
 
@@ -93,41 +95,46 @@ def make_biller(
         "consents": subscribers.make_consents(next(draw), people),
         "regions": subscribers.make_regions(economy, span),
     }
-    tables = {name: _until_end(frame, name, span) for name, frame in tables.items()}
-    return _soiled(tables) if dirty else tables
+    tables = {name: until_end(frame, name, span.end) for name, frame in tables.items()}
+    return soiled(tables) if dirty else tables
 
 
 #: The column that must lie before the end, and those that are not known until then.
 _CLOCK = {
     "customers": "customer_since", "accounts": "opened_on", "contracts": "starts_on", "invoices": "issued_on",
-    "invoice_events": "happened_at", "payments": "paid_on", "usage": "used_on", "contacts": "contacted_at",
+    "invoice_lines": "known_at", "mandates": "event_on", "invoice_events": "happened_at", "payments": "paid_on",
+    "usage": "used_on", "contacts": "contacted_at",
     "disputes": "opened_on", "arrangements": "agreed_on", "holds": "started_on", "consents": "given_on",
     "regions": "published_on", "instalments": "known_at", "schedule": "known_at",
 }  # fmt: skip
 _LATER = ("withdrawn_on", "closed_on", "ended_on", "rated_on", "outcome_at")
-_TOLD_BY = {"upheld": "closed_on", "ended_as": "ended_on", "satisfaction": "rated_on"}
+_TOLD_BY = {
+    "upheld": "closed_on", "ended_as": "ended_on", "satisfaction": "rated_on", "outcome": "outcome_at",
+    "accepted": "outcome_at", "stated_reason": "outcome_at",
+}  # fmt: skip
 
 
-def _until_end(frame: Frame, name: str, span: Span) -> Frame:
+def until_end(frame: Frame, name: str, end: Any) -> Frame:
     """Keep what had happened by the end, of it what was known, and the columns of the schema only."""
     columns = [column for column in TABLES[name].columns if column in frame.columns]
-    frame = frame.loc[frame[_CLOCK[name]].to_numpy() < span.end, columns].reset_index(drop=True)
+    frame = frame.loc[frame[_CLOCK[name]].to_numpy() < end, columns].reset_index(drop=True)
     for column in frame.columns:
         if pd.api.types.is_datetime64_dtype(frame[column].dtype):
             frame[column] = frame[column].astype("datetime64[us]")
     for column in frame.columns.intersection(list(_LATER)):
-        frame[column] = frame[column].where(frame[column] < span.end)
+        frame[column] = frame[column].where(frame[column] < end)
     for column, day in _TOLD_BY.items():
-        if column in frame:
+        if column in frame and day in frame:
             frame[column] = frame[column].where(frame[day].notna())
     return frame
 
 
-def _soiled(tables: dict[str, Frame]) -> dict[str, Frame]:
+def soiled(tables: dict[str, Frame]) -> dict[str, Frame]:
     """Add rows as billing systems hand them over now and then."""
     invoices, payments = tables["invoices"], tables["payments"]
-    bad = invoices.iloc[[10, 11, 12, 13]].copy()
-    bad["invoice_id"] = ["BAD-TEXT", "BAD-DUE", invoices["invoice_id"].iloc[12], "BAD-CENTS"]
+    owed = invoices[invoices["amount"] > 0]
+    bad = owed.iloc[[10, 11, 12, 13]].copy()
+    bad["invoice_id"] = ["BAD-TEXT", "BAD-DUE", owed["invoice_id"].iloc[12], "BAD-CENTS"]
     bad["amount"] = pd.Series(["twelve", 20.0, 33.0, 10.125], bad.index, dtype="object")
     early = bad["issued_on"] - pd.Timedelta(days=9)
     bad["due_on"] = bad["due_on"].where(bad["invoice_id"] != "BAD-DUE", early)

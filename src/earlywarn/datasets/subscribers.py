@@ -12,6 +12,7 @@ from earlywarn.datasets.span import Span, days, stack
 
 __all__ = [
     "MONTHS_BEFORE",
+    "REGIONS",
     "make_accounts",
     "make_consents",
     "make_contracts",
@@ -26,7 +27,7 @@ __all__ = [
 ]
 
 #: Region: parent, language, weight, usual unemployment in percent.
-_REGIONS = {
+REGIONS = {
     "BE100": ("BE10", "fr", 0.12, 11.5),
     "BE211": ("BE21", "nl", 0.14, 5.2),
     "BE234": ("BE23", "nl", 0.10, 3.6),
@@ -44,7 +45,7 @@ _PRODUCTS = {"mobile": ("data", "GB", 1.0), "internet": ("data", "GB", 0.4), "vo
 #: Days that a row of use covers: as many as features of daily use allow, so that the tables stay small.
 READ_DAYS = 3
 #: Months of regional figures before the first bill; days from the end of a month to its figure.
-MONTHS_BEFORE, _DAYS_TO_PUBLICATION = 15, 45
+MONTHS_BEFORE, DAYS_TO_PUBLICATION = 15, 45
 
 Frame = pd.DataFrame
 Rng = np.random.Generator
@@ -54,29 +55,29 @@ _NEVER = np.datetime64("NaT", "D")
 
 def make_economy(rng: Rng, months: int) -> Numbers:
     """Unemployment in percent by region and month."""
-    usual = np.array([row[3] for row in _REGIONS.values()])[:, None]
-    steps = rng.normal(0, 0.25, (len(_REGIONS), months + MONTHS_BEFORE))
+    usual = np.array([row[3] for row in REGIONS.values()])[:, None]
+    steps = rng.normal(0, 0.25, (len(REGIONS), months + MONTHS_BEFORE))
     rate: Numbers = np.maximum(0.5, usual + np.cumsum(steps, axis=1))
     return np.round(rate, 1)
 
 
 def region_number(people: Frame) -> Any:
     """Row of each customer's region in the economy."""
-    place = {region: number for number, region in enumerate(_REGIONS)}
+    place = {region: number for number, region in enumerate(REGIONS)}
     return people["region"].map(place).to_numpy(dtype=np.int64)
 
 
 def make_regions(economy: Numbers, span: Span) -> Frame:
     """One figure a region and month, and the mean of each parent, known 45 days after the month."""
     month = np.arange(economy.shape[1]) - MONTHS_BEFORE
-    published = span.day(month + 1) + days(_DAYS_TO_PUBLICATION)
-    parents = [row[0] for row in _REGIONS.values()]
+    published = span.day(month + 1) + days(DAYS_TO_PUBLICATION)
+    parents = [row[0] for row in REGIONS.values()]
     above = pd.DataFrame(economy).groupby(np.array(parents)).mean().round(1)
     rows = {
-        **dict(zip(_REGIONS, economy, strict=True)),
+        **dict(zip(REGIONS, economy, strict=True)),
         **dict(zip(above.index, above.to_numpy(), strict=True)),
     }
-    parent_of = {**dict(zip(_REGIONS, parents, strict=True)), **{code: code[:2] for code in above.index}}
+    parent_of = {**dict(zip(REGIONS, parents, strict=True)), **{code: code[:2] for code in above.index}}
     return pd.concat(
         [
             pd.DataFrame({"region": region, "published_on": published, "metric": "unemployment",
@@ -88,7 +89,7 @@ def make_regions(economy: Numbers, span: Span) -> Frame:
 
 def make_customers(rng: Rng, n: int, span: Span) -> Frame:
     """Draw persons and firms; some join on the way."""
-    names, weights = list(_REGIONS), np.array([row[2] for row in _REGIONS.values()])
+    names, weights = list(REGIONS), np.array([row[2] for row in REGIONS.values()])
     region = rng.choice(names, n, p=weights / weights.sum())
     business = rng.random(n) < 0.12
     joins = np.where(rng.random(n) < 0.15, rng.integers(1, 20 * span.months, n), -rng.integers(30, 3000, n))
@@ -100,7 +101,7 @@ def make_customers(rng: Rng, n: int, span: Span) -> Frame:
             "segment": np.where(business, "b2b", "b2c"),
             "country": [name[:2] for name in region],
             "region": region,
-            "language": [_REGIONS[name][1] for name in region],
+            "language": [REGIONS[name][1] for name in region],
             "customer_since": span.start + days(joins),
             "signup_channel": rng.choice(["app", "web", "shop", "phone"], n, p=[0.25, 0.4, 0.2, 0.15]),
             "preferred_channel": rng.choice(["email", "app", "sms", "letter"], n, p=[0.55, 0.2, 0.15, 0.1]),

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from earlywarn.features.expression import Aggregate, columns_of
-from earlywarn.tables.schema import STREAMS, TABLES
+from earlywarn.tables.schema import STREAMS
+from earlywarn.tables.undated import holds_today
 
 if TYPE_CHECKING:
     from earlywarn.tables.ledger import Ledger
 
-__all__ = ["absent", "holds_today"]
+__all__ = ["absent"]
 
 
 def absent(aggregate: Aggregate, ledger: Ledger) -> dict[str, str]:
@@ -41,21 +42,3 @@ def absent(aggregate: Aggregate, ledger: Ledger) -> dict[str, str]:
     held, read = ledger.facts(table).columns, columns_of(aggregate)
     today = {f"{table}.{name}": "today" for name in read if holds_today(ledger, table, name)}
     return today | {f"{table}.{name}": "absent" for name in read if name not in held}
-
-
-def holds_today(ledger: Ledger, table: str, column: str) -> bool:
-    """Whether a column says what is so today, and nothing of the past.
-
-    Parameters
-    ----------
-    ledger : Ledger
-    table, column : str
-
-    Returns
-    -------
-    bool
-        True for attributes of customers, accounts and contracts without ``valid_from``, unless they never change.
-    """
-    if table not in TABLES or not TABLES[table].lasting or table not in ledger.given:
-        return False
-    return "valid_from" not in ledger.facts(table).columns and column not in ledger.static[table]

@@ -12,7 +12,6 @@ import pandas as pd
 
 from earlywarn.compiled import in_parts
 from earlywarn.errors import FeatureError, suggest
-from earlywarn.features.absent import holds_today
 from earlywarn.features.context import Context
 from earlywarn.features.definition import Feature, need_features
 from earlywarn.features.evaluate import Codes, Column, evaluate
@@ -25,6 +24,7 @@ from earlywarn.features.sparse import GUARD, sparse_notices
 from earlywarn.tables.handed_over import need_ledger
 from earlywarn.tables.ledger import Ledger
 from earlywarn.tables.schema import STREAMS, TABLES
+from earlywarn.tables.undated import holds_today
 
 __all__ = ["compute", "need_observations"]
 

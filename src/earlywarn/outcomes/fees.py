@@ -9,6 +9,7 @@ from earlywarn.dates import NAT, US_PER_DAY, day_end, visible
 from earlywarn.outcomes.bills import GROUPS, MONTH_DAYS, Bills, agree, codes_among
 from earlywarn.tables.facts import units
 from earlywarn.tables.ledger import Ledger
+from earlywarn.tables.undated import holds_today
 from earlywarn.tables.upto import ranges
 
 __all__ = ["Fees"]
@@ -33,8 +34,8 @@ class Fees:
     def __init__(self, ledger: Ledger, bills: Bills) -> None:
         contracts, invoices = ledger.facts("contracts"), ledger.facts("invoices")
         fee = contracts.columns.get("fixed_fee")
-        said = "valid_from" in contracts.columns or "fixed_fee" in ledger.static.get("contracts", ())
-        minor = np.full(len(contracts), NAT) if fee is None or not said else np.asarray(fee, dtype=np.int64)
+        said = fee is not None and not holds_today(ledger, "contracts", "fixed_fee")
+        minor = np.asarray(fee, dtype=np.int64) if said else np.full(len(contracts), NAT)
         self.bills = bills
         self.dated = "valid_from" in contracts.columns
         self.contracts = contracts.take(minor != NAT)

@@ -2,7 +2,7 @@
 
 No draw depends on another, so a customer has the same luck whatever is done to him and whoever else is there: worlds
 that differ in an action differ in what the action causes (common random numbers), and one customer alone lives as in
-a million. The same lines run compiled on one number, see ``chance_compiled``, and as numpy on many.
+a million. The same lines run compiled on one number, see ``life_kernels``, and as numpy on many.
 """
 
 from __future__ import annotations

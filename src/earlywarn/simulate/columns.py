@@ -8,26 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from earlywarn.tables.schema import TABLES
-
 if TYPE_CHECKING:
     from earlywarn.simulate.calendar import Span
 
-__all__ = ["dates", "ids", "stack", "units", "until_end", "words"]
-
-#: The column that must lie before the end, and those that are not known until then.
-_CLOCK = {
-    "customers": "customer_since", "accounts": "opened_on", "contracts": "starts_on", "invoices": "issued_on",
-    "invoice_lines": "known_at", "invoice_events": "happened_at", "payments": "paid_on", "mandates": "event_on",
-    "usage": "used_on", "contacts": "contacted_at", "disputes": "opened_on", "arrangements": "agreed_on",
-    "holds": "started_on", "consents": "given_on", "regions": "published_on", "instalments": "known_at",
-    "schedule": "known_at",
-}  # fmt: skip
-_LATER = ("withdrawn_on", "closed_on", "ended_on", "rated_on", "outcome_at")
-_TOLD_BY = {
-    "upheld": "closed_on", "ended_as": "ended_on", "satisfaction": "rated_on", "outcome": "outcome_at",
-    "accepted": "outcome_at", "stated_reason": "outcome_at",
-}  # fmt: skip
+__all__ = ["dates", "ids", "stack", "units", "words"]
 
 
 def ids(mark: str, number: Any, width: int = 0) -> pd.Series:
@@ -76,16 +60,3 @@ def stack(frames: list[pd.DataFrame]) -> pd.DataFrame:
     every = {str(column): frame[column] for frame in reversed(frames) for column in frame}
     lacking = {column: values.reindex(stacked.index) for column, values in every.items() if column not in stacked}
     return stacked.assign(**lacking)
-
-
-def until_end(frame: pd.DataFrame, name: str, end: Any) -> pd.DataFrame:
-    """Keep what had happened by the end, and of it what was known; columns in the order of the schema."""
-    frame = frame[[column for column in TABLES[name].columns if column in frame]]
-    known = frame[_CLOCK[name]].to_numpy() < end
-    frame = frame.loc[known].reset_index(drop=True)
-    for column in frame.columns.intersection(list(_LATER)):
-        frame[column] = frame[column].where(frame[column] < end)
-    for column, day in _TOLD_BY.items():
-        if column in frame and day in frame:
-            frame[column] = frame[column].where(frame[day].notna())
-    return frame

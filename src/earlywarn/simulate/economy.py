@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from scipy.special import ndtri
 
+from earlywarn.datasets.span import Span as Months
+from earlywarn.datasets.subscribers import MONTHS_BEFORE, REGIONS, make_regions
 from earlywarn.simulate.calendar import Span
 from earlywarn.simulate.chance import key_of, uniform
 
-__all__ = ["REGIONS", "Economy"]
+__all__ = ["Economy"]
 
-#: Region: parent, language, weight, usual unemployment in percent.
-REGIONS = {
-    "BE100": ("BE10", "fr", 0.12, 11.5), "BE211": ("BE21", "nl", 0.14, 5.2), "BE234": ("BE23", "nl", 0.10, 3.6),
-    "BE251": ("BE25", "nl", 0.08, 3.0), "BE32B": ("BE32", "fr", 0.09, 9.8), "BE332": ("BE33", "fr", 0.09, 9.0),
-    "NL113": ("NL11", "nl", 0.06, 4.6), "NL310": ("NL31", "nl", 0.10, 3.3), "NL329": ("NL32", "nl", 0.10, 4.0),
-    "NL33C": ("NL33", "nl", 0.07, 4.8), "NL414": ("NL41", "nl", 0.05, 3.4),
-}  # fmt: skip
-#: Months of figures before the first; days from the end of a month to its publication.
-MONTHS_BEFORE, DAYS_TO_PUBLICATION = 15, 45
 _STEPS, _OUTAGES = 1, 2  # purposes of draws; their keys are those of regions
 
 
@@ -61,18 +52,4 @@ class Economy:
 
     def table(self) -> pd.DataFrame:
         """One figure a region and month, and the mean of each parent, known 45 days after the month."""
-        month = np.arange(self.unemployment.shape[1]) - MONTHS_BEFORE
-        published = self.span.dates(self.span.day_of_month(month + 1) + DAYS_TO_PUBLICATION)
-        parents = np.array([row[0] for row in REGIONS.values()])
-        above = pd.DataFrame(self.unemployment).groupby(parents).mean().round(1)
-        rows: dict[str, tuple[Any, str]] = {
-            name: (rate, row[0]) for (name, row), rate in zip(REGIONS.items(), self.unemployment, strict=True)
-        }
-        rows |= {str(name): (rate, str(name)[:2]) for name, rate in zip(above.index, above.to_numpy(), strict=True)}
-        frames = [
-            pd.DataFrame({"region": name, "published_on": published, "metric": "unemployment", "value": rate,
-                          "parent": parent})
-            for name, (rate, parent) in rows.items()
-        ]  # fmt: skip
-        every = pd.concat(frames, ignore_index=True)
-        return every[every["published_on"] < self.span.dates(self.span.end)].reset_index(drop=True)
+        return make_regions(self.unemployment, Months(self.span.first, self.span.months))

@@ -10,13 +10,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from earlywarn.compiled import compiled
+from earlywarn.compiled import compiled, step
 from earlywarn.extras import require
-from earlywarn.simulate.chance import uniform
-from earlywarn.simulate.chance_compiled import chance, step
+from earlywarn.simulate.chance import LAST, STEP, mixed
 from earlywarn.simulate.people import TRAITS
 
-__all__ = ["ANSWER", "BILL", "CAUSES", "FIGURES", "live", "reach_of"]
+__all__ = ["ANSWER", "BILL", "CAUSES", "FIGURES", "chance", "live"]
 
 numba = require("numba", to="run compiled loops")
 
@@ -88,6 +87,16 @@ class World(NamedTuple):
     weekday: Any
     bank_number: Any
     bank_day: Any
+
+
+_mixed = step(mixed)
+
+
+@step
+def chance(key: Any, purpose: int, number: int) -> Any:
+    """One draw between 0 and 1, both excluded; as `uniform`."""
+    x = _mixed(_mixed(key ^ (np.uint64(purpose) * STEP)) + np.uint64(number) * STEP)
+    return (np.float64(x >> LAST) + 0.5) * 1.1102230246251565e-16
 
 
 @step
@@ -498,21 +507,3 @@ def live(
             s.seen += 1
             if left[i] < 0 and issued + 30 < end and _leaves(w, x, b):
                 left[i] = issued + 30
-
-
-def reach_of(people: Any, spread: float, windows: int = 12) -> Any:
-    """Chance to reach each customer by one call in each window.
-
-    Parameters
-    ----------
-    people : ndarray of TRAITS, shape (n,)
-    spread : float
-    windows : int
-
-    Returns
-    -------
-    ndarray of float64, shape (n, windows)
-    """
-    number = np.arange(windows)[None, :]
-    liking = sum(uniform(people["key"][:, None], _WINDOW, number + 100 * at) for at in range(3))
-    return 1 / (1 + np.exp(-(people["reach"][:, None] + spread * 2 * (liking - 1.5))))

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtri
 
+from earlywarn.datasets.subscribers import REGIONS
 from earlywarn.simulate.calendar import Span
 from earlywarn.simulate.chance import key_of, uniform
-from earlywarn.simulate.economy import REGIONS
 from earlywarn.simulate.preset import Preset
 
 __all__ = ["CHANNELS", "SIGNUPS", "TERMS", "TRAITS", "draw_people"]

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from earlywarn.datasets.biller import until_end
+from earlywarn.datasets.subscribers import REGIONS
 from earlywarn.simulate.billing import slot_of
 from earlywarn.simulate.chance import uniform
-from earlywarn.simulate.columns import dates, ids, stack, units, until_end, words
-from earlywarn.simulate.economy import REGIONS
+from earlywarn.simulate.columns import dates, ids, stack, units, words
 from earlywarn.simulate.money import Money
 from earlywarn.simulate.people import CHANNELS, SIGNUPS
 

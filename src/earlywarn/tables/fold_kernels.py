@@ -8,12 +8,11 @@ receipts with something left, in their order.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from earlywarn.compiled import compiled
+from earlywarn.compiled import compiled, step
 from earlywarn.dates import FOREVER
 from earlywarn.extras import require
 from earlywarn.tables import postings
@@ -21,9 +20,6 @@ from earlywarn.tables import postings
 __all__ = ["EVENT", "fold_range"]
 
 numba = require("numba", to="run compiled loops")
-#: Compiled into the loop that calls it, with no way in from Python or C. It makes no array, so none is counted:
-#: counting took most of the time.
-step: Callable[[Callable[..., Any]], Any] = numba.njit(_nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 INVOICE, DUE_CHANGED, RETURN, UNALLOCATED = (
     postings.INVOICE, postings.DUE_CHANGED, postings.RETURN, postings.UNALLOCATED,
 )  # fmt: skip
