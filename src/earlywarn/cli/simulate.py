@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from earlywarn.cli.console import heading, progress, say, table, whole
+from earlywarn.errors import DataError
 
 __all__ = ["add", "run"]
 
@@ -62,7 +63,9 @@ def run(asked: argparse.Namespace) -> int:
         say(preset_text(asked.preset))
         return 0
     if asked.out is None:
-        raise_without_folder()
+        raise DataError(
+            "no folder was named.", code="D183", hint="earlywarn simulate out/, or --show for a preset's figures."
+        )
     world = World(asked.preset, asked.customers, asked.months, asked.seed, asked.start, read_days=asked.read_days)
     with progress("simulating") as report:
         rows = write_tables(world, asked.out, truth=not asked.no_truth, progress=report)
@@ -75,15 +78,6 @@ def run(asked: argparse.Namespace) -> int:
     until = world.span.dates(world.span.end)
     say("", f"written: {asked.out}", "", f"earlywarn check {asked.out} --until {until}")
     return 0
-
-
-def raise_without_folder() -> None:
-    """Say what is missing."""
-    from earlywarn.errors import DataError
-
-    raise DataError(
-        "no folder was named.", code="D183", hint="earlywarn simulate out/, or --show for a preset's figures."
-    )
 
 
 def _causes(folder: Path) -> Any:

@@ -76,30 +76,28 @@ class LifeDisplay:
             3, 1, figsize=(10, height), sharex=True, layout="constrained",
             gridspec_kw={"height_ratios": [1.3, 1.3, 1.0 + 0.22 * len(self.bills)]},
         )  # fmt: skip
-        self._use(axes[0], language)
-        self._means(axes[1], language)
+        self._use(axes[0])
+        self._means(axes[1])
         self._bills(axes[2], language)
-        for ax in axes:
+        for ax, word in zip(axes, ("use", "means", "bills"), strict=True):
+            ax.set_ylabel(_word(word, language), fontsize=8)
+            ax.tick_params(labelsize=8)
             for side in ("top", "right"):
                 ax.spines[side].set_visible(False)
         figure.suptitle(self.title, x=0.01, ha="left", fontsize=10)
         self.figure_ = figure
         return self
 
-    def _use(self, ax: Any, language: str) -> None:
+    def _use(self, ax: Any) -> None:
         ax.fill_between(self.use["day"], self.use["quantity"], step="post", color=LOWERS, alpha=0.35, linewidth=0)
         ax.set_ylim(bottom=0)
-        ax.set_ylabel(_word("use", language), fontsize=8)
-        ax.tick_params(labelsize=8)
 
-    def _means(self, ax: Any, language: str) -> None:
+    def _means(self, ax: Any) -> None:
         room = self.means["room"].to_numpy()
         ax.plot(self.means["day"], room, color=INK, linewidth=0.7)
         ax.fill_between(self.means["day"], np.minimum(room, 0), 0, color=RAISES, alpha=0.5, linewidth=0)
         ax.axhline(0, color=PALE, linewidth=0.8)
         ax.set_ylim(min(_FLOOR, room.min()), max(3.0, room.max()))
-        ax.set_ylabel(_word("means", language), fontsize=8)
-        ax.tick_params(labelsize=8)
 
     def _bills(self, ax: Any, language: str) -> None:
         end = self.means["day"].max()
@@ -120,8 +118,6 @@ class LifeDisplay:
             ax.annotate(contact["what"], (contact["day"], -0.9), fontsize=6, rotation=90, va="top", color=INK)
         ax.set_ylim(len(self.bills) - 0.3, -1.0)
         ax.set_yticks([])
-        ax.set_ylabel(_word("bills", language), fontsize=8)
-        ax.tick_params(labelsize=8)
 
 
 def _word(word: str, language: str) -> str:

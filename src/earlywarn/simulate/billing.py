@@ -12,9 +12,10 @@ from scipy.special import ndtri
 from earlywarn.simulate.calendar import Span
 from earlywarn.simulate.chance import uniform
 from earlywarn.simulate.consumption import Contracts, Use
+from earlywarn.simulate.people import CYCLE_DAYS
 from earlywarn.simulate.preset import Preset
 
-__all__ = ["ADVANCE", "KINDS", "RECURRING", "SETTLEMENT", "Billing", "draw_billing", "slot_of"]
+__all__ = ["ADVANCE", "KINDS", "RECURRING", "SETTLEMENT", "Billing", "draw_billing", "slots_of_reads", "starts_of"]
 
 _WRONG, _ADVANCE, _ANNIVERSARY = 400, 401, 402
 KINDS = ("recurring", "advance", "settlement")
@@ -60,11 +61,12 @@ def starts_of(preset: Preset, people: npt.NDArray[np.void], span: Span) -> Rows:
     """The first day of each billing period of each customer, and of the one after the last, (n, n_slots + 1)."""
     several, each = preset.bill.per_month, preset.bill.months
     slots = np.arange(span.months * several // each + 1)
-    cycle = people["cycle"] if several == 1 else 1 + people["cycle"] % (28 // several)
+    apart = CYCLE_DAYS // several
+    cycle = people["cycle"] if several == 1 else 1 + people["cycle"] % apart
     month = slots // several * each if several > 1 else slots * each
     phase = people["number"] % each
     begins = span.day_of_month(month[None, :] - phase[:, None], cycle[:, None])
-    found: Rows = begins + (slots % several * (28 // several) if several > 1 else 0)
+    found: Rows = begins + (slots % several * apart if several > 1 else 0)
     return found
 
 
@@ -76,6 +78,11 @@ def slot_of(starts: Rows, day: Rows) -> Rows:
     flat, wanted = (starts + far * row).ravel(), (day + far * row).ravel()
     found: Rows = np.searchsorted(flat, wanted, side="right").reshape(day.shape) - 1 - width * row
     return found
+
+
+def slots_of_reads(starts: Rows, contracts: Contracts, day: Rows) -> Rows:
+    """The period of its customer in which each read of a contract ends, (n_contracts, n_reads)."""
+    return slot_of(starts[contracts.owner], np.broadcast_to(day, (len(contracts.owner), len(day))))
 
 
 def draw_billing(preset: Preset, people: npt.NDArray[np.void], contracts: Contracts, use: Use, span: Span) -> Billing:
@@ -97,8 +104,7 @@ def draw_billing(preset: Preset, people: npt.NDArray[np.void], contracts: Contra
     usual = np.maximum(1.0, _of_owner(contracts.owner, np.rint(monthly)[:, None], n)[:, 0].astype(np.float64))
     used = cost
     if bill.scheme == "metered":
-        expected = contracts.level * 36525 / 12 * bill.price * bill.months / bill.per_month
-        usual += np.bincount(contracts.owner, expected, minlength=n)
+        usual += _expected(preset, contracts, n)
     if bill.scheme == "advance":
         fixed, used, kind, usual = _advances(preset, people, contracts, cost, fixed, served)
     wrong = uniform(people["key"][:, None], _WRONG, np.arange(slots)[None, :]) < preset.biller.errors
@@ -129,12 +135,19 @@ def _of_owner(owner: Rows, values: Any, n: int) -> Rows:
     return np.rint(summed).astype(np.int64)
 
 
+def _expected(preset: Preset, contracts: Contracts, n: int) -> npt.NDArray[np.float64]:
+    """What usual use costs each customer in a period, in cents."""
+    bill = preset.bill
+    cents = contracts.level * 36525 / 12 * bill.price * bill.months / bill.per_month
+    found: npt.NDArray[np.float64] = np.bincount(contracts.owner, cents, minlength=n).astype(np.float64)
+    return found
+
+
 def _cost(preset: Preset, contracts: Contracts, use: Use, starts: Rows) -> Rows:
     """What the use of each period costs each customer, in cents."""
     bill, (n, width) = preset.bill, starts.shape
-    reads = use.quantity.shape[1]
-    day = use.days * np.arange(reads) + use.days - 1
-    slot = slot_of(starts[contracts.owner], np.broadcast_to(day, (len(contracts.owner), reads)).astype(np.int64))
+    day = use.days * np.arange(use.quantity.shape[1]) + use.days - 1
+    slot = slots_of_reads(starts, contracts, day)
     inside = (slot >= 0) & (slot < width - 1) & (day[None, :] >= contracts.since[:, None])
     flat = (np.arange(len(contracts.owner))[:, None] * (width - 1) + slot)[inside]
     quantity = np.bincount(
@@ -156,8 +169,7 @@ def _advances(
     """Advances, and once a year the cost of that year less what was advanced."""
     bill, (n, slots) = preset.bill, cost.shape
     yearly = 12 * bill.per_month // bill.months
-    expected = contracts.level * 36525 / 12 * bill.price * bill.months / bill.per_month
-    expected = np.bincount(contracts.owner, expected, minlength=n) + fixed.max(axis=1, initial=0)
+    expected = _expected(preset, contracts, n) + fixed.max(axis=1, initial=0)
     error = np.exp(bill.advance_error * ndtri(uniform(people["key"], _ADVANCE, np.array(0))))
     advance = np.rint(expected * error * yearly / (yearly - 1) / 100).astype(np.int64) * 100  # whole units
     month = np.arange(slots)[None, :]

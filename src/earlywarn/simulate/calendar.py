@@ -53,8 +53,13 @@ class Span:
         return found
 
     def dates(self, day: Any) -> npt.NDArray[np.datetime64]:
-        """Dates of days; days below 0 that mean "never" are missing, see `never`."""
+        """Dates of days, those before the first included."""
         found: npt.NDArray[np.datetime64] = self.start + np.asarray(day).astype("m8[D]")
+        return found
+
+    def day(self, date: Any) -> Days:
+        """Days of dates."""
+        found: Days = (np.asarray(date).astype("M8[D]") - self.start).astype(np.int64)
         return found
 
     @cached_property
@@ -81,8 +86,7 @@ class Span:
     @cached_property
     def bank_number(self) -> Days:
         """How many bank days lie before each day."""
-        open_days = np.is_busday(self._dates, busdaycal=bank_calendar())
-        found: Days = np.concatenate([[0], np.cumsum(open_days)[:-1]]).astype(np.int64)
+        found: Days = np.searchsorted(self.bank_day, np.arange(7 * self.weeks))
         return found
 
     @cached_property

@@ -11,7 +11,7 @@ import pandas as pd
 if TYPE_CHECKING:
     from earlywarn.simulate.calendar import Span
 
-__all__ = ["dates", "ids", "stack", "units", "words"]
+__all__ = ["contract_number", "dates", "ids", "invoice_ids", "invoice_number", "stack", "units", "words"]
 
 
 def ids(mark: str, number: Any, width: int = 0) -> pd.Series:
@@ -28,6 +28,21 @@ def ids(mark: str, number: Any, width: int = 0) -> pd.Series:
     text = pc.cast(pa.array(np.asarray(number, dtype=np.int64)), pa.string())
     padded = pc.utf8_lpad(text, width, "0") if width else text
     return pd.Series(pc.binary_join_element_wise(mark, padded, "").to_pandas(), dtype="str")
+
+
+def invoice_number(customer: Any, slot: Any) -> Any:
+    """Numbers of bills, by the number of the customer and the period."""
+    return (np.asarray(customer) + 1) * 1000 + slot
+
+
+def invoice_ids(customer: Any, slot: Any) -> pd.Series:
+    """Ids of bills, by the number of the customer and the period."""
+    return ids("R", invoice_number(customer, slot))
+
+
+def contract_number(customer: Any, second: Any) -> Any:
+    """Numbers of contracts, by the number of the customer and whether it is the second."""
+    return 2 * (np.asarray(customer) + 1) + second
 
 
 def dates(span: Span, day: Any) -> npt.NDArray[np.datetime64]:

@@ -14,10 +14,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from earlywarn.errors import DataError
+from earlywarn.simulate.actions import ACTIONS, check_actions
 from earlywarn.simulate.chance import key_of
-from earlywarn.simulate.columns import dates, ids
+from earlywarn.simulate.columns import dates, invoice_ids
 from earlywarn.simulate.means import Future, draw_means
-from earlywarn.simulate.world import ACTIONS, Life
+from earlywarn.simulate.world import NO_BILL, Another, Life
 
 __all__ = ["outcomes", "true_p_late"]
 
@@ -67,9 +68,7 @@ def outcomes(
     True
     """
     day = _day(life, as_of)
-    strange = [action for action in actions if action not in ("none", *ACTIONS)]
-    if strange:
-        raise DataError(f"no action is called {strange[0]!r}.", code="D187", hint=f"one of none, {', '.join(ACTIONS)}.")
+    check_actions(actions)
     base = _relived(life, day, "none", window)
     slot = _next_due(base.bills, day)
     who = np.flatnonzero(slot >= 0)
@@ -78,7 +77,7 @@ def outcomes(
     span = life.born.world.span
     found = pd.DataFrame(
         {
-            "invoice_id": ids("R", (number + 1) * 1000 + slot[who]),
+            "invoice_id": invoice_ids(number, slot[who]),
             "customer_id": life.born.ids[who],
             "due_on": dates(span, bill["first_due"].astype(np.int64)),
             "amount": bill["amount"] / 100,
@@ -129,7 +128,7 @@ def true_p_late(
     born, bills = life.born, life.bills
     slot = _next_due(bills, day)
     is_open = (bills["issued"] >= 0) & (bills["issued"] < day) & _unpaid(bills, day)
-    anew = np.where(is_open.any(axis=1), is_open.argmax(axis=1), np.where(slot >= 0, slot, 1 << 30))
+    anew = np.where(is_open.any(axis=1), is_open.argmax(axis=1), np.where(slot >= 0, slot, NO_BILL))
     later = (bills["issued"] < 0) | (bills["issued"] >= day)
     who = np.flatnonzero(slot >= 0)
     late, same = np.zeros(len(who)), np.zeros(len(who), dtype=np.int64)
@@ -140,7 +139,8 @@ def true_p_late(
         room, lost = draw_means(
             world.preset.means, world.economy, born.people["region"], Future(key, future, day // 7 + 1)
         )
-        lived = born.lived(life.contact_begins, life.contacts, future, anew.astype(np.int64), room, lost).bills
+        another = Another(future, anew.astype(np.int64), room, lost)
+        lived = born.lived(life.contact_begins, life.contacts, another).bills
         agree = (_seen(lived, day) == _seen(bills, day)).all(axis=2) | later
         counts = agree.all(axis=1)[who]
         late += counts & is_late(lived[who, slot[who]])
@@ -151,7 +151,7 @@ def true_p_late(
         p = late / same
     return pd.DataFrame(
         {
-            "invoice_id": ids("R", (number[who] + 1) * 1000 + slot[who]),
+            "invoice_id": invoice_ids(number[who], slot[who]),
             "customer_id": born.ids[who],
             "p_late": p,
             "futures": same,
@@ -168,7 +168,7 @@ def is_late(bills: npt.NDArray[np.void]) -> npt.NDArray[np.bool_]:
 
 def _day(life: Life, as_of: Any) -> int:
     span = life.born.world.span
-    day = int((np.datetime64(pd.Timestamp(as_of), "D") - span.start).astype(np.int64))
+    day = int(span.day(np.datetime64(pd.Timestamp(as_of))))
     if not 0 < day < span.end:
         raise DataError(
             f"{as_of} lies outside the world.",
@@ -200,9 +200,8 @@ def _seen(bills: npt.NDArray[np.void], day: int) -> npt.NDArray[np.int64]:
 def _relived(life: Life, day: int, action: str, window: int) -> Life:
     """The same life with one action on everybody on a day, and nothing done from then on but that."""
     born = life.born
-    owner = np.repeat(np.arange(len(born.people)), np.diff(life.contact_begins))
     kept = life.contacts[:, 0] < day
-    contacts, owner = life.contacts[kept], owner[kept]
+    contacts, owner = life.contacts[kept], life.contact_owner[kept]
     if action != "none":
         more = np.zeros((len(born.people), 4), dtype=np.int64)
         more[:, 0], more[:, 1], more[:, 2], more[:, 3] = day, ACTIONS[action], born.people["channel"], window
@@ -210,13 +209,11 @@ def _relived(life: Life, day: int, action: str, window: int) -> Life:
         order = np.argsort(owner, kind="stable")
         contacts, owner = contacts[order], owner[order]
     begins = np.searchsorted(owner, np.arange(len(born.people) + 1)).astype(np.int64)
-    beyond = np.full(len(born.people), 1 << 30, dtype=np.int64)
-    return born.lived(begins, np.ascontiguousarray(contacts), born.people["key"], beyond, *born.means)
+    return born.lived(begins, np.ascontiguousarray(contacts))
 
 
 def _satisfaction(life: Life, who: npt.NDArray[np.int64], day: int) -> npt.NDArray[np.float64]:
-    owner = np.repeat(np.arange(len(life.born.people)), np.diff(life.contact_begins))
     found = np.full(len(life.born.people), np.nan)
     rated = (life.contacts[:, 0] == day) & (life.answers["satisfaction"] > 0)
-    found[owner[rated]] = life.answers["satisfaction"][rated]
+    found[life.contact_owner[rated]] = life.answers["satisfaction"][rated]
     return found[who]

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from earlywarn.errors import DataError
+from earlywarn.simulate.actions import check_actions
 from earlywarn.simulate.chance import uniform
 from earlywarn.simulate.effects import is_late
-from earlywarn.simulate.world import ACTIONS, WINDOWS, World
+from earlywarn.simulate.world import WINDOWS, World
 
 __all__ = ["calls_to_the_riskiest", "randomised_pilot"]
 
@@ -51,9 +51,7 @@ def randomised_pilot(
     >>> sorted(pilot["arm"].unique())
     ['call', 'none', 'notice']
     """
-    strange = [arm for arm in arms if arm not in ("none", *ACTIONS)]
-    if strange:
-        raise DataError(f"no action is called {strange[0]!r}.", code="D187", hint=f"none, {', '.join(ACTIONS)}.")
+    check_actions(arms)
     born = world.born()
     who, slot, day = _bills(world, born.billing.due, start, end, lead_days, born.billing.issued)
     names = list(arms)
@@ -106,9 +104,7 @@ def calls_to_the_riskiest(
 
 def _bills(world: World, due: Any, start: Any, end: Any, lead_days: int, issued: Any) -> tuple[Any, Any, Any]:
     """Rows and slots of bills that fall due in a period, and the day before it on which they are acted on."""
-    first, last = (
-        int((np.datetime64(pd.Timestamp(at), "D") - world.span.start).astype(np.int64)) for at in (start, end)
-    )
+    first, last = (int(world.span.day(np.datetime64(pd.Timestamp(at)))) for at in (start, end))
     who, slot = np.nonzero((issued >= 0) & (due >= first) & (due < last) & (due - lead_days > issued))
     return who, slot, due[who, slot] - lead_days
 

@@ -12,7 +12,11 @@ import numpy as np
 
 from earlywarn.compiled import compiled, step
 from earlywarn.extras import require
+from earlywarn.outcomes.running import SHOCK_ABOVE, SHOCK_TIMES
+from earlywarn.simulate.actions import CALL, LIMIT
+from earlywarn.simulate.billing import SETTLEMENT
 from earlywarn.simulate.chance import LAST, STEP, mixed
+from earlywarn.simulate.means import room_on
 from earlywarn.simulate.people import TRAITS
 
 __all__ = ["ANSWER", "BILL", "CAUSES", "FIGURES", "chance", "live"]
@@ -21,9 +25,7 @@ numba = require("numba", to="run compiled loops")
 
 #: Why a bill was late, by number: the first that holds.
 CAUSES = ("", "dispute", "forgot", "habit", "bill_shock", "income_loss", "other_bills", "means", "account")
-IN_TIME, DISPUTE, FORGOT, HABIT, SHOCK, LOSS, OTHERS, MEANS, ACCOUNT = range(9)
-#: Kinds of contacts that may be made.
-NOTICE, CALL, LIMIT = 1, 2, 3
+_, DISPUTE, FORGOT, HABIT, SHOCK, LOSS, OTHERS, MEANS, ACCOUNT = range(9)
 #: What draws of a bill decide.
 (
     _ATTEND, _PUT_AWAY, _REMEMBER, _DISPUTES, _SOLVED, _UPHELD, _OTHER_RETURN, _WAIT, _REMINDER, _AGREES, _KEEPS,
@@ -41,7 +43,7 @@ BILL = np.dtype(
             "issued", "first_due", "due", "bounced", "put_away", "attended", "viewed", "disputed", "closed", "upheld",
             "collected", "collected_ok", "returned", "return_cause", "retried", "retried_ok", "paid", "part_on",
             "reminded", "reminded_again", "asked", "postponed", "agreed", "kept", "parts_paid", "lost", "questioned",
-            "cause", "kind", "unhappy",
+            "cause", "kind",
         )
     ]
     + [(name, np.int64) for name in ("amount", "used", "wrong", "credit", "part", "usual")]
@@ -104,13 +106,7 @@ def _share(x: float) -> Any:
     return 1 / (1 + np.exp(-x))
 
 
-@step
-def _room(w: Any, t: Any, room: Any, day: int) -> Any:
-    """Means of a customer on a day: his own, the week's, since payday, until the next after other bills."""
-    since_payday = (w.of_month[day] - t.payday + 31) % 31
-    since_others = (w.of_month[day] - t.other_day + 31) % 31
-    others = t.others if since_others < since_payday else 0.0
-    return t.slack + room[day // 7] + t.jump * (0.5 - since_payday / 31) - others - w.season[day]
+_room = step(room_on)
 
 
 @step
@@ -186,7 +182,7 @@ def _begin(w: World, x: Life, b: Any, bill: Any, usual: float) -> None:
     b.paid, b.part_on, b.reminded, b.reminded_again, b.asked, b.postponed = -1, -1, -1, -1, -1, -1
     b.agreed, b.kept, b.parts_paid, b.lost, b.questioned, b.cause, b.credit, b.part = -1, -1, 0, -1, -1, 0, 0, 0
     s.owed, s.manual, s.retry_on, s.plan_on = b.amount, t.debit == 0, -1, -1
-    s.high = b.kind != 2 and b.amount >= 1.3 * b.usual and b.amount - b.usual >= 1500
+    s.high = b.kind != SETTLEMENT and b.amount >= SHOCK_TIMES * b.usual and b.amount - b.usual >= 100 * SHOCK_ABOVE
     b.bounced = _draw(x, _BOUNCES, s.slot) < t.bounces
     b.put_away = t.debit == 0 and _draw(x, _PUT_AWAY, s.slot) < t.forgets * (3.0 if b.bounced == 1 else 1.0)
     s.put_away = b.put_away

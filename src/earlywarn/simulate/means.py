@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtri
@@ -10,7 +12,7 @@ from earlywarn.simulate.chance import uniform
 from earlywarn.simulate.economy import Economy
 from earlywarn.simulate.preset import Means
 
-__all__ = ["Future", "draw_means"]
+__all__ = ["Future", "draw_means", "room_on"]
 
 _SWING, _LOSS, _RECOVERY = 200, 201, 202
 #: Weeks before the first in which losses of income may have begun.
@@ -35,6 +37,26 @@ class Future:
     def key(self, week: int) -> npt.NDArray[np.uint64]:
         """Keys for draws of a week."""
         return self.future if week >= self.week else self.past
+
+
+def room_on(everybody: Any, traits: Any, room: Any, day: Any) -> Any:
+    """Means of a customer on a day: his own, the week's, since payday, until the next after other bills.
+
+    Compiled for one day in ``life_kernels``; the same lines take an array of days.
+
+    Parameters
+    ----------
+    everybody : object
+        ``of_month`` and ``season`` of each day.
+    traits : record of TRAITS
+    room : ndarray of float32, shape (n_weeks,)
+    day : int or ndarray of int64
+    """
+    since_payday = (everybody.of_month[day] - traits.payday + 31) % 31
+    since_others = (everybody.of_month[day] - traits.other_day + 31) % 31
+    others = traits.others * (since_others < since_payday)
+    own = traits.slack + room[day // 7] + traits.jump * (0.5 - since_payday / 31)
+    return own - others - everybody.season[day]
 
 
 def draw_means(

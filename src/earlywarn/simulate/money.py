@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from earlywarn.outcomes.running import SHOCK_TIMES
 from earlywarn.simulate.billing import KINDS
 from earlywarn.simulate.chance import uniform
-from earlywarn.simulate.columns import dates, ids, stack, units, words
+from earlywarn.simulate.columns import dates, ids, invoice_number, stack, units, words
 
 if TYPE_CHECKING:
     from earlywarn.simulate.world import Life
@@ -43,7 +44,7 @@ class Money:
         people = life.born.people
         self.key = people["key"][self.who]
         number = people["number"][self.who]
-        self.invoice = (number + 1) * 1000 + self.slot
+        self.invoice = invoice_number(number, self.slot)
         self.customer_id = pd.Series(life.born.ids[self.who], dtype="str")
         self.account_id = ids("A", number + 1)
         self.invoice_id = ids("R", self.invoice)
@@ -53,7 +54,8 @@ class Money:
     def _chance(self, purpose: int) -> Any:
         return uniform(self.key, purpose, self.slot)
 
-    def _on(self, name: str) -> Any:
+    def on(self, name: str) -> Any:
+        """Moments of a day of each bill."""
         return dates(self.span, self.bills[name].astype(np.int64))
 
     # -- bills -------------------------------------------------------------------------------------------
@@ -69,8 +71,8 @@ class Money:
                 "invoice_id": self.invoice_id,
                 "customer_id": self.customer_id,
                 "account_id": self.account_id,
-                "issued_on": self._on("issued"),
-                "due_on": self._on("first_due"),
+                "issued_on": self.on("issued"),
+                "due_on": self.on("first_due"),
                 "amount": units(self.bills["amount"]),
                 "currency": "EUR",
                 "kind": words(np.where(final, len(KINDS), self.bills["kind"]), *KINDS, "final"),
@@ -80,7 +82,7 @@ class Money:
             }
         )
         given = (self.bills["credit"] > 0) & (self.bills["closed"] >= 0)
-        closed = self._on("closed")[given]
+        closed = self.on("closed")[given]
         notes = pd.DataFrame(
             {
                 "invoice_id": ids("N", self.invoice[given]),
@@ -116,7 +118,7 @@ class Money:
                     "line_id": str(at),
                     "kind": kind,
                     "amount": units(cents[there]),
-                    "known_at": self._on("issued")[there] + np.timedelta64(86_399_999_999, "us"),
+                    "known_at": self.on("issued")[there] + np.timedelta64(86_399_999_999, "us"),
                 }
             )
             for at, (kind, cents) in enumerate(parts.items())
@@ -216,7 +218,7 @@ class Money:
                     {
                         "arrangement_id": mark,
                         "customer_id": self.customer_id[there].to_numpy(),
-                        "agreed_on": self._on(agreed)[there],
+                        "agreed_on": self.on(agreed)[there],
                         "kind": kind,
                         "invoice_ids": self.invoice_id[there].to_numpy(),
                         "ended_on": dates(self.span, ended[there].astype(np.int64)),
@@ -234,7 +236,7 @@ class Money:
                             "number": number + 1,
                             "due_on": dates(self.span, due[there].astype(np.int64)),
                             "amount": units(cents[there]),
-                            "known_at": self._on(agreed)[there],
+                            "known_at": self.on(agreed)[there],
                         }
                     )
                 )
@@ -244,17 +246,17 @@ class Money:
         """Bills that customers did not accept."""
         b = self.bills
         there = b["disputed"] >= 0
-        high = (b["amount"] >= 1.3 * b["usual"]) | (b["wrong"] > 0)
+        high = (b["amount"] >= SHOCK_TIMES * b["usual"]) | (b["wrong"] > 0)
         return pd.DataFrame(
             {
                 "dispute_id": ids("X", self.invoice[there]),
                 "customer_id": self.customer_id[there].to_numpy(),
-                "opened_on": self._on("disputed")[there],
+                "opened_on": self.on("disputed")[there],
                 "invoice_id": self.invoice_id[there].to_numpy(),
                 "amount": units(b["amount"][there]),
                 "kind": "dispute",
                 "cause": words(high[there].astype(np.int64), "other", "bill_too_high"),
-                "closed_on": self._on("closed")[there],
+                "closed_on": self.on("closed")[there],
                 "upheld": pd.array(b["upheld"][there] == 1, dtype="boolean"),
             }
         )

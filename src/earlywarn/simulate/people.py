@@ -13,7 +13,7 @@ from earlywarn.simulate.calendar import Span
 from earlywarn.simulate.chance import key_of, uniform
 from earlywarn.simulate.preset import Preset
 
-__all__ = ["CHANNELS", "SIGNUPS", "TERMS", "TRAITS", "draw_people"]
+__all__ = ["CHANNELS", "CYCLE_DAYS", "SIGNUPS", "TRAITS", "draw_people"]
 
 CHANNELS = ("email", "app", "sms", "letter")
 SIGNUPS = ("app", "web", "shop", "phone")
@@ -29,7 +29,7 @@ TRAITS = np.dtype(
     + [
         (name, np.int64)
         for name in (
-            "number", "business", "region", "since", "begins", "campaign", "channel", "signup", "age", "female",
+            "number", "business", "region", "since", "campaign", "channel", "signup", "age", "female",
             "debit", "cycle", "terms", "payday", "other_day", "run", "device", "discount",
         )
     ]
@@ -41,7 +41,8 @@ TRAITS = np.dtype(
         )
     ]
 )  # fmt: skip
-TERMS = 28
+#: Days of the month on which a billing period may begin, from the first on.
+CYCLE_DAYS = 28
 
 
 def draw_people(preset: Preset, seed: int, first: int, count: int, span: Span) -> npt.NDArray[np.void]:
@@ -70,7 +71,7 @@ def draw_people(preset: Preset, seed: int, first: int, count: int, span: Span) -
     business = u(_BUSINESS) < people.business
     joins = u(_JOINS) < people.joins * span.months / 24
     since = np.where(joins, 1 + u(_JOINED) * (span.end - 40), -30 - u(_JOINED) * 3000).astype(np.int64)
-    made["business"], made["since"], made["begins"] = business, since, np.maximum(since, 0)
+    made["business"], made["since"] = business, since
     made["region"] = one_of(_REGION, [row[2] for row in REGIONS.values()])
     made["campaign"] = (since > -120) & (u(_CAMPAIGN) < people.campaign)
     made["channel"] = one_of(_CHANNEL, [channels.get(name, 0.0) for name in CHANNELS])
@@ -78,7 +79,7 @@ def draw_people(preset: Preset, seed: int, first: int, count: int, span: Span) -
     made["age"] = np.clip(46 + 16 * normal(_AGE), 18, 90)
     made["female"] = u(_SEX) < 0.5
     made["debit"] = u(_DEBIT) < people.direct_debit
-    made["cycle"] = 1 + (u(_CYCLE) * TERMS).astype(np.int64)
+    made["cycle"] = 1 + (u(_CYCLE) * CYCLE_DAYS).astype(np.int64)
     terms = np.array(preset.bill.terms)
     made["terms"] = terms[(u(_TERMS) * len(terms)).astype(np.int64)]
     made["payday"] = np.array([25, 1, 15, 28])[one_of(_PAYDAY, [0.5, 0.2, 0.15, 0.15])]
@@ -86,8 +87,7 @@ def draw_people(preset: Preset, seed: int, first: int, count: int, span: Span) -
     made["run"] = np.where(business, one_of(_RUN, [0.1, 0.2, 0.1, 0.4, 0.2]), -1)
     made["habit"] = np.maximum(0, attention.habit_days + attention.habit_spread * normal(_HABIT))
     made["drifts"] = np.where(u(_DRIFTS) < attention.drifting, attention.drift_days, 0.0)
-    shape = attention.forgets_shape
-    made["forgets"] = _share_around(attention.forgets, shape, u(_FORGETS))
+    made["forgets"] = _share_around(attention.forgets, attention.forgets_shape, u(_FORGETS))
     made["slack"] = (
         means.slack + means.between * normal(_SLACK) - people.campaign_means * made["campaign"] + 0.3 * business
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,9 +10,12 @@ import pandas as pd
 
 from earlywarn.datasets.biller import until_end
 from earlywarn.datasets.subscribers import REGIONS
-from earlywarn.simulate.billing import slot_of
+from earlywarn.outcomes.running import SHOCK_TIMES
+from earlywarn.simulate.actions import ACTIONS, CALL, LIMIT
+from earlywarn.simulate.billing import slots_of_reads
 from earlywarn.simulate.chance import uniform
-from earlywarn.simulate.columns import dates, ids, stack, units, words
+from earlywarn.simulate.columns import contract_number, dates, ids, invoice_ids, stack, units, words
+from earlywarn.simulate.means import room_on
 from earlywarn.simulate.money import Money
 from earlywarn.simulate.people import CHANNELS, SIGNUPS
 
@@ -21,9 +25,9 @@ if TYPE_CHECKING:
 __all__ = ["make_life", "make_tables", "make_truth"]
 
 (
-    _CONSENT, _WITHDRAWN, _SENT, _THERE, _HELD, _HOLD_KIND, _HOLD_FROM, _HOLD_TO, _OUTAGE, _REACHED, _PROMISE,
-    _HOUR, _ESTIMATED, _LANGUAGE,
-) = range(700, 714)  # fmt: skip
+    _CONSENT, _WITHDRAWN, _SENT, _THERE, _HELD, _HOLD_KIND, _HOLD_FROM, _HOLD_TO, _OUTAGE, _REACHED,
+) = range(700, 710)  # fmt: skip
+_HOUR = 711
 _MINUTE = np.timedelta64(60_000_000, "us")
 Frame = pd.DataFrame
 
@@ -91,7 +95,8 @@ def make_life(life: Life, row: int) -> dict[str, Any]:
     money = life.bills[row]
     events = [(int(day), words_of) for name, words_of in (("reminded", "reminder"), ("reminded_again", "2nd reminder"),
               ("questioned", "asks")) for day in money[name][(money["issued"] >= 0) & (money[name] >= 0)]]  # fmt: skip
-    events += [(int(row_[0]), "call" if row_[1] == 2 else "notice") for row_ in life.contacts[asked]]
+    word = {number: action for action, number in ACTIONS.items()}
+    events += [(int(row_[0]), word[row_[1]]) for row_ in life.contacts[asked]]
     events = sorted(event for event in events if event[0] < span.end)
     business = ", a business" if t["business"] else ""
     return {
@@ -105,13 +110,10 @@ def make_life(life: Life, row: int) -> dict[str, Any]:
 
 
 def _room(born: Born, row: int, days: Any) -> Any:
-    """Means of one customer on each day; as in the loop."""
-    span, t = born.world.span, born.people[row]
-    since_payday = (span.of_month[days] - t["payday"] + 31) % 31
-    since_others = (span.of_month[days] - t["other_day"] + 31) % 31
-    others = np.where(since_others < since_payday, t["others"], 0.0)
-    season = np.array(born.world.preset.means.season)[span.month[days]]
-    return t["slack"] + born.means[0][row, days // 7] + t["jump"] * (0.5 - since_payday / 31) - others - season
+    """Means of one customer on each day."""
+    span, season = born.world.span, np.array(born.world.preset.means.season)
+    everybody = SimpleNamespace(of_month=span.of_month, season=season[span.month])
+    return room_on(everybody, born.people.view(np.recarray)[row], born.means[0][row], days)
 
 
 # -- people -----------------------------------------------------------------------------------------------
@@ -165,7 +167,7 @@ def _contracts(born: Born, left: Any, account_id: pd.Series) -> Frame:
     size = np.digitize(contracts.level / preset.use.level, [0.7, 1.6])
     return pd.DataFrame(
         {
-            "contract_id": ids("C", 2 * (people["number"][owner] + 1) + contracts.second),
+            "contract_id": ids("C", contract_number(people["number"][owner], contracts.second)),
             "account_id": account_id.to_numpy()[owner],
             "starts_on": span.dates(contracts.since).astype("M8[us]"),
             "ends_on": dates(span, np.where(gone >= 0, gone + 31, -1)),
@@ -257,12 +259,11 @@ def _usage(life: Life) -> Frame:
     there = (contracts.since[:, None] <= begins) & (last < np.minimum(ends, span.end)[:, None])
     contract, read = np.nonzero(there)
     owner = contracts.owner[contract]
+    number = contract_number(born.people["number"][owner], contracts.second[contract])
     quantity = np.round(use.quantity[contract, read].astype(np.float64), 3)
     cost, inside = quantity * preset.bill.price, np.ones(len(quantity), dtype=bool)
     if preset.bill.scheme == "allowance":
-        slot = slot_of(
-            born.starts[contracts.owner], np.broadcast_to(last, (len(contracts.owner), reads)).astype(np.int64)
-        )
+        slot = slots_of_reads(born.starts, contracts, last)
         period = pd.Series(contract * (slot.max() + 3) + slot[contract, read])
         so_far = pd.Series(quantity).groupby(period.to_numpy()).cumsum().to_numpy()
         allowance = contracts.allowance[contract] * preset.bill.months / preset.bill.per_month
@@ -270,9 +271,9 @@ def _usage(life: Life) -> Frame:
         cost, inside = above * preset.bill.price, above == 0
     return pd.DataFrame(
         {
-            "usage_id": ids("U", (2 * (born.people["number"][owner] + 1) + contracts.second[contract]) * 10_000 + read),
+            "usage_id": ids("U", number * 10_000 + read),
             "customer_id": born.ids[owner],
-            "contract_id": ids("C", 2 * (born.people["number"][owner] + 1) + contracts.second[contract]),
+            "contract_id": ids("C", number),
             "used_from": span.dates(begins[read]).astype("M8[us]"),
             "used_on": span.dates(last[read]).astype("M8[us]"),
             "kind": preset.use.kind,
@@ -292,7 +293,7 @@ def _events(money: Money) -> Frame:
     """Sent in the morning of issue, delivered or bounced within the hour, viewed when it was attended to."""
     b = money.bills
     minute = 7 * 60 + (uniform(money.key, _SENT, money.slot) * 120).astype(np.int64)
-    sent = money._on("issued") + minute * _MINUTE
+    sent = money.on("issued") + minute * _MINUTE
     there = sent + (1 + (uniform(money.key, _THERE, money.slot) * 58).astype(np.int64)) * _MINUTE
     channel = words(money.life.born.people["channel"][money.who], *CHANNELS).replace("sms", "email").to_numpy()
     viewed = (b["viewed"] >= 0) & (channel != "letter")
@@ -310,7 +311,7 @@ def _events(money: Money) -> Frame:
             ("sent", sent, every),
             ("delivered", there, b["bounced"] == 0),
             ("bounced", there, b["bounced"] == 1),
-            ("viewed", money._on("viewed") + 19 * 60 * _MINUTE, viewed),
+            ("viewed", money.on("viewed") + 19 * 60 * _MINUTE, viewed),
         )
     ]
     return pd.concat(frames, ignore_index=True).sort_values(
@@ -320,10 +321,13 @@ def _events(money: Money) -> Frame:
 
 def _contacts(life: Life, money: Money) -> Frame:
     """Reminders, calls about arrears, questions of customers, and what was asked to be done."""
+    from earlywarn.simulate.life_kernels import FORGOT, SHOCK
+
     b = money.bills
-    stated = words(np.where(b["cause"] == 2, 0, np.where(b["cause"] >= 4, 1, 2)), "forgot", "income_drop", "other")
+    reason = np.where(b["cause"] == FORGOT, 0, np.where(b["cause"] >= SHOCK, 1, 2))
+    stated = words(reason, "forgot", "income_drop", "other")
     reached = uniform(money.key, _REACHED, money.slot) < 0.45
-    high = (b["amount"] >= 1.3 * b["usual"]).astype(np.int64)
+    high = (b["amount"] >= SHOCK_TIMES * b["usual"]).astype(np.int64)
     frames = [
         _bill_contacts(money, "reminded", 1, "email", "outbound", "reminder", "payment", np.full(len(b), "delivered")),
         _bill_contacts(
@@ -346,7 +350,7 @@ def _bill_contacts(
 ) -> Frame:
     there = money.bills[day] >= 0
     minute = 9 * 60 + (uniform(money.key, _HOUR, money.slot * 8 + mark)[there] * 480).astype(np.int64)
-    at = money._on(day)[there] + minute * _MINUTE
+    at = money.on(day)[there] + minute * _MINUTE
     return pd.DataFrame(
         {
             "contact_id": ids("M", money.invoice[there] * 10 + mark),
@@ -367,11 +371,11 @@ def _bill_contacts(
 def _made(life: Life) -> Frame:
     """The contacts that were asked for, with their outcome."""
     born, answers = life.born, life.answers
-    owner = np.repeat(np.arange(len(born.people)), np.diff(life.contact_begins))
-    said = (life.contacts[:, 1] != 3) & (life.contacts[:, 0] >= 0)
+    owner = life.contact_owner
+    said = (life.contacts[:, 1] != LIMIT) & (life.contacts[:, 0] >= 0)
     owner, day, kind = owner[said], life.contacts[said, 0], life.contacts[said, 1]
     channel, window, got = life.contacts[said, 2], life.contacts[said, 3], answers[said]
-    span, call = born.world.span, kind == 2
+    span, call = born.world.span, kind == CALL
     at = span.dates(day).astype("M8[us]") + (9 * 60 + window % 12 * 55) * _MINUTE
     outcome = np.where(
         call,
@@ -379,7 +383,7 @@ def _made(life: Life) -> Frame:
         np.where(got["read"] == 1, "read", "delivered"),
     )
     slot = got["slot"].astype(np.int64)
-    invoice = ids("R", (born.people["number"][owner] + 1) * 1000 + np.maximum(slot, 0))
+    invoice = invoice_ids(born.people["number"][owner], np.maximum(slot, 0))
     number = np.arange(len(owner)) - np.searchsorted(owner, owner)
     return pd.DataFrame(
         {

@@ -13,6 +13,7 @@ import pandas as pd
 
 from earlywarn.compiled import in_ranges
 from earlywarn.errors import DataError
+from earlywarn.simulate.actions import ACTIONS, check_actions
 from earlywarn.simulate.billing import Billing, draw_billing, starts_of
 from earlywarn.simulate.calendar import AFTER, Span
 from earlywarn.simulate.columns import ids
@@ -22,13 +23,13 @@ from earlywarn.simulate.means import Future, draw_means
 from earlywarn.simulate.people import CHANNELS, draw_people
 from earlywarn.simulate.preset import Preset, read_preset
 
-__all__ = ["ACTIONS", "GRACE_DAYS", "Life", "World"]
+__all__ = ["GRACE_DAYS", "WINDOWS", "Life", "World"]
 
-#: What may be done, by the word and the number in which the loops know it.
-ACTIONS = {"notice": 1, "call": 2, "limit": 3}
 WINDOWS = 12
 #: What a plan says of its contacts besides.
 LOGGED = ("experiment", "arm", "propensity")
+#: A bill after the last.
+NO_BILL = 1 << 30
 #: Days after due that count as in time where the world says why a bill was late.
 GRACE_DAYS = 3
 Rows = npt.NDArray[np.int64]
@@ -129,6 +130,25 @@ class World:
         return found
 
 
+@dataclass(frozen=True)
+class Another:
+    """A future that is drawn anew.
+
+    Attributes
+    ----------
+    key : ndarray of uint64, shape (n,)
+        Of draws from bill ``anew`` on.
+    anew : ndarray of int64, shape (n,)
+    room, lost : ndarray, shape (n, n_weeks)
+        As `Born.means`.
+    """
+
+    key: npt.NDArray[np.uint64]
+    anew: Rows
+    room: npt.NDArray[np.float32]
+    lost: npt.NDArray[np.bool_]
+
+
 @dataclass(frozen=True, eq=False)
 class Born:
     """Customers of a world before anything is done to them."""
@@ -159,15 +179,13 @@ class Born:
     def live(self, contacts: pd.DataFrame | None = None) -> Life:
         """As `World.live`."""
         begins, asked, log = self._asked(contacts)
-        key = self.people["key"]
-        beyond = np.full(len(key), 1 << 30, dtype=np.int64)
-        return replace(self.lived(begins, asked, key, beyond, *self.means), log=log)
+        return replace(self.lived(begins, asked), log=log)
 
-    def lived(
-        self, begins: Rows, asked: Rows, future: npt.NDArray[np.uint64], anew: Rows, room: Any, lost: Any
-    ) -> Life:
-        """Run the loop; ``future`` are the keys of draws from bill ``anew`` on."""
+    def lived(self, begins: Rows, asked: Rows, another: Another | None = None) -> Life:
+        """Run the loop over contacts, into the one future that there is, or into another."""
         from earlywarn.simulate import life_kernels as kernels
+
+        future = another or Another(self.people["key"], np.full(len(self.people), NO_BILL), *self.means)
 
         span, (n, slots) = self.world.span, self.billing.issued.shape
         bills = np.zeros((n, slots), dtype=kernels.BILL)
@@ -183,7 +201,7 @@ class Born:
         in_ranges(
             kernels.live, n, span.end, GRACE_DAYS, span.end + AFTER, self.figures, np.array(means.season)[span.month],
             span.of_month, span.weekday, span.bank_number, span.bank_day, self.people,
-            np.ascontiguousarray(future), anew, room, lost,
+            np.ascontiguousarray(future.key), future.anew, future.room, future.lost,
             np.ascontiguousarray(stacked), billing.usual, begins, asked, bills, answers, annoyance, left,
             steps=20.0 * n * slots,
         )  # fmt: skip
@@ -219,11 +237,9 @@ class Born:
         if contacts is None or not len(contacts):
             none = np.zeros((0, 4), dtype=np.int64)
             return np.zeros(len(self.people) + 1, dtype=np.int64), none, pd.DataFrame(index=range(0))
-        strange = sorted(set(contacts["action"]) - set(ACTIONS))
-        if strange:
-            raise DataError(f"no action is called {strange[0]!r}.", code="D187", hint=f"one of {', '.join(ACTIONS)}.")
+        check_actions(contacts["action"])
         place = _place_of(self, contacts["customer_id"])
-        day = (contacts["day"].to_numpy().astype("M8[D]") - self.world.span.start).astype(np.int64)
+        day = self.world.span.day(contacts["day"].to_numpy())
         own = self.people["channel"][place]
         asked = np.zeros((len(contacts), 4), dtype=np.int64)
         asked[:, 0], asked[:, 1] = day, contacts["action"].map(ACTIONS)
@@ -268,6 +284,11 @@ class Life:
     contacts: Rows = field(repr=False)
     answers: npt.NDArray[np.void] = field(repr=False)
     log: pd.DataFrame = field(repr=False, default_factory=pd.DataFrame)
+
+    @cached_property
+    def contact_owner(self) -> Rows:
+        """Row of the customer of each contact."""
+        return np.repeat(np.arange(len(self.born.people)), np.diff(self.contact_begins))
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """Tables for `Ledger.from_tables`, as the biller has them when the last month is over."""

@@ -1,4 +1,4 @@
-"""A world larger than memory: customers block by block, from draws to Parquet files, and into a `LedgerStore`."""
+"""A world larger than memory: customers block by block, from draws to Parquet files."""
 
 from __future__ import annotations
 
