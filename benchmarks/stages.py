@@ -59,7 +59,7 @@ def measure(customers: int, months: int) -> list[tuple[str, float, str]]:
         rows.append((name, seconds, size(result)))
         return result
 
-    tables = ew.datasets.make_biller(customers=customers, months=months, seed=1)
+    tables = ew.simulate.make_biller(customers=customers, months=months, seed=1)
     count = sum(len(frame) for frame in tables.values() if isinstance(frame, pd.DataFrame))
     ledger = stage("check and settle", lambda: ew.Ledger.from_tables(**tables), lambda _: f"{count:,} rows")
     outcome, features = ew.Outcome(grace_days=3, lead_days=7), ew.FeatureSet.default()

@@ -42,6 +42,8 @@ MANY = 50_000
 #: What is compared from so many customers on, so that a run ends within the hour; with so many times the limit.
 AT_MANY = (("memory", "many", "sixteen"), ("memory", "one", "catalogue"), ("files", "one", "catalogue"))
 PATIENCE = 5
+#: A way that took so many times as long as the fastest of its peer is left out at the next size.
+HOPELESS = 5
 
 
 class Run:
@@ -150,8 +152,6 @@ class Run:
         known = import_module(f"windows_{peer}").WAYS[catalogue]
         checked = self.checks.get(peer, {})
         equal = [w for w in known if isinstance(d := checked.get(f"{catalogue}, {w}"), float) and d <= TOLERANCE]
-        if start == "memory" and customers < MANY:
-            return equal
         before = [
             row for row in self.rows
             if (row["tool"], row["what"], row.get("catalogue"), row.get("moments"), row.get("start"))
@@ -159,6 +159,9 @@ class Run:
         ]  # fmt: skip
         largest = max((row["customers"] for row in before), default=0)
         ranked = sorted((row for row in before if row["customers"] == largest), key=lambda row: row["median"])
+        if start == "memory" and customers < MANY:
+            slow = {row["way"] for row in ranked if row["median"] > HOPELESS * ranked[0]["median"]}
+            return [way for way in equal if way not in slow]
         return [row["way"] for row in ranked[:1]] or equal[:1]
 
     def row(self, customers: int, figures: dict[str, Any], limit_of_difference: float = 0.0, **about: Any) -> None:

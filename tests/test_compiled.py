@@ -529,3 +529,17 @@ def test_compiled_loops_stand_in_modules_that_warmup_finds() -> None:
     named = {".".join(["earlywarn", *path.relative_to(source).with_suffix("").parts]) for path in using}
     assert named == set(kernel_modules())
     assert len(named) >= 1
+
+
+@given(
+    st.lists(st.floats(width=64) | st.sampled_from([3.4028235677973366e38, -3.5e38, 1e-46]), max_size=30), st.randoms()
+)
+def test_numbers_are_put_as_numpy_casts_them_and_missing_beyond_float32(values: list[float], chance: Any) -> None:
+    given_ = np.array(values, dtype=np.float64)
+    rows = np.arange(len(given_))
+    chance.shuffle(rows)
+    out = np.zeros(len(given_), dtype=np.float32)
+    kernels.put(0, len(given_), rows.astype(np.int64), given_, out)
+    with np.errstate(over="ignore"):
+        cast = given_.astype(np.float32)
+    np.testing.assert_array_equal(out[rows], np.where(np.isinf(cast), np.nan, cast))

@@ -17,13 +17,15 @@ from earlywarn.features.aggregates import DRIFT_CLIP
 from earlywarn.features.instructions import larger, smaller
 
 __all__ = [
-    "EWMA", "SLOPE", "STREAK", "bounds", "count_before", "drifts", "moments", "places", "sums", "weighted",
+    "EWMA", "SLOPE", "STREAK", "bounds", "count_before", "drifts", "moments", "places", "put", "sums",
+    "weighted",
 ]  # fmt: skip
 
 SLOPE, EWMA, STREAK = 0, 1, 2
 _DAY = float(US_PER_DAY)
 EPSILON = float(np.finfo(np.float64).eps)
-#: Adding in any order, so that the processor can add several at once; values are never missing here.
+#: Adding in any order, so that the processor can add several at once; values are never missing here. It can only where
+#: places are unsigned: a signed one might count from the end, which is looked at each time.
 _FAST = {"reassoc", "nnan", "nsz", "contract"}
 
 
@@ -94,6 +96,14 @@ def bounds(
         high[i] = b
 
 
+@compiled("void(int64, int64, int64[::1], float64[::1], float32[::1])")
+def put(start: int, stop: int, rows: Any, values: Any, out: Any) -> None:
+    """Write numbers at some rows; those beyond float32 are missing."""
+    for i in range(np.uint64(start), np.uint64(stop)):
+        x = np.float32(values[i])
+        out[np.uint64(rows[i])] = np.float32(np.nan) if np.isinf(x) else x
+
+
 @compiled("void(uint8[::1], int64[::1])")
 def count_before(marks: Any, before: Any) -> None:
     """How many marks stand before each place, and after the last."""
@@ -108,7 +118,7 @@ def count_before(marks: Any, before: Any) -> None:
 def _compensated(values: Any, low: int, high: int) -> Any:
     """Sum of a slice as if it were added with twice the digits (two-sum of Knuth; Ogita, Rump and Oishi 2005)."""
     s = lost = 0.0
-    for j in range(low, high):
+    for j in range(np.uint64(low), np.uint64(high)):
         x = values[j]
         t = s + x
         z = t - s
@@ -122,7 +132,7 @@ def sums(values: Any, low: int, high: int) -> Any:
     """Sum, in any order of adding, smallest and largest value of a slice that is not empty."""
     s = 0.0
     least = most = values[low]
-    for j in range(low, high):
+    for j in range(np.uint64(low), np.uint64(high)):
         x = values[j]
         s += x
         least, most = smaller(least, x), larger(most, x)
@@ -134,7 +144,7 @@ def _sums_around(values: Any, low: int, high: int, centre: float) -> Any:
     """The same, and sums of the distances to a centre and of their squares."""
     s = lost = squares = 0.0
     least = most = values[low]
-    for j in range(low, high):
+    for j in range(np.uint64(low), np.uint64(high)):
         x = values[j]
         d = x - centre
         s += x
@@ -186,7 +196,7 @@ def moments(start: int, stop: int, spread: bool, values: Any, low: Any, high: An
 def _products(values: Any, happened: Any, a: int, b: int, origin: int, level: float) -> Any:
     """Sums over a slice, in any order of adding: time from an origin, value above a level, time squared, product."""
     times = rises = squares = products = 0.0
-    for j in range(a, b):
+    for j in range(np.uint64(a), np.uint64(b)):
         t = float(happened[j] - origin)
         d = values[j] - level
         times += t

@@ -27,8 +27,9 @@ def _levels(values: Any, low: int, high: int, level: Any) -> None:
     _, least, most = sums(values, low, high)
     scale = 65535.0 * 65535.0 / (most - least)
     if most - least < 1e290 and scale < 1e290:
-        for j in range(low, high):
-            level[j - low] = np.int32(np.sqrt((values[j] - least) * scale))
+        mine = values[low:high]
+        for j in range(np.uint64(high - low)):
+            level[j] = np.int32(np.sqrt((mine[j] - least) * scale))
     else:
         level[: high - low] = 0
 
@@ -37,11 +38,11 @@ def _levels(values: Any, low: int, high: int, level: Any) -> None:
 def _dealt(level: Any, n: int, shift: Any, ends: Any, places: Any, dealt: Any) -> None:
     """Places sorted by one byte of their level, those of the same byte as they were."""
     ends[:] = 0
-    for j in range(n):
+    for j in range(np.uint64(n)):
         ends[((level[j] >> shift) & 255) + 1] += 1
     for k in range(256):
         ends[k + 1] += ends[k]
-    for j in range(n):
+    for j in range(np.uint64(n)):
         byte = (level[places[j]] >> shift) & 255
         dealt[ends[byte]] = places[j]
         ends[byte] += 1
@@ -96,7 +97,7 @@ def ranked(start: int, stop: int, begins: Any, values: Any, in_order: Any, rank:
 @compiled("void(uint64[::1], int32[::1], int64, int64)")
 def _turned(marks: Any, rank: Any, low: int, high: int) -> None:
     """Turn the bits of some facts."""
-    for j in range(low, high):
+    for j in range(np.uint64(low), np.uint64(high)):
         r = np.uint64(rank[j])
         marks[r >> _SIX] ^= _ONE << (r & _LAST)
 
@@ -115,16 +116,16 @@ def _moved(marks: Any, rank: Any, a: int, b: int, low: int, high: int) -> None:
 @compiled("int64(uint64[::1], int64)")
 def _place(marks: Any, k: int) -> Any:
     """Where the bit stands that has ``k`` before it."""
-    word = 0
-    count = ones(marks[0])
+    word = np.uint64(0)
+    count = ones(marks[word])
     while count <= k:
         k -= count
-        word += 1
+        word += _ONE
         count = ones(marks[word])
     x = marks[word]
     for _ in range(k):
         x &= x - _ONE
-    return 64 * word + ones((x ^ (x - _ONE)) >> _ONE)
+    return 64 * np.int64(word) + ones((x ^ (x - _ONE)) >> _ONE)
 
 
 @compiled("int64(uint64[::1], int64)")
@@ -232,7 +233,7 @@ def distinct(start: int, stop: int, values: Any, low: Any, high: Any, out: Any) 
     """Number of different values of each window; where all are whole numbers below 64, as codes are, by their bits."""
     for i in range(start, stop):
         marks, few = np.uint64(0), True
-        for j in range(low[i], high[i]):
+        for j in range(np.uint64(low[i]), np.uint64(high[i])):
             code = np.int64(values[j]) if 0.0 <= values[j] < 64.0 else np.int64(0)
             few &= float(code) == values[j]
             marks |= _ONE << np.uint64(code)
