@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 ARGS   ?=
 # Which benchmarks `make bench` runs: files of benchmarks/.
-SECTION ?= stages windows
+SECTION ?= stages windows world
 
 BIN        := $(VENV)/bin
 READY      := $(VENV)/.ready
@@ -52,10 +52,11 @@ bench: $(READYBENCH)  ## how fast it runs here, beside other libraries, in docs/
 	  $(BIN)/python benchmarks/$$section.py $$more $(ARGS); \
 	done
 
-evidence: $(READYBENCH)  ## figures on real data, and windows at 100,000 customers, in docs/evidence/*.json (about two hours)
+evidence: $(READYBENCH)  ## figures on real data, windows at 100,000 and a world of a million customers, in docs/evidence/*.json (two hours)
 	EARLYWARN_EVIDENCE=docs/evidence $(BIN)/python -m pytest -m realdata $(ARGS)
 	EARLYWARN_EVIDENCE=docs/evidence $(BIN)/python benchmarks/windows.py --customers 2000 20000 100000 \
 	  --featuretools $(FEATURETOOLS)
+	EARLYWARN_EVIDENCE=docs/evidence $(BIN)/python benchmarks/world.py --customers 100000 1000000
 
 wheel: $(READY)  ## build the wheel in dist/
 	$(BIN)/python -m hatchling build -t wheel

@@ -14,12 +14,12 @@ from pathlib import Path
 import pandas as pd
 
 from earlywarn.cli.main import VERBS, main
-from earlywarn.datasets import make_biller
 from earlywarn.features.catalogue import FeatureSet
 from earlywarn.features.definition import Feature
 from earlywarn.reasons.asked import FeatureExplanation, explain_feature
 from earlywarn.reasons.observation import standing
 from earlywarn.reasons.reference import family_page
+from earlywarn.simulate import make_biller
 from earlywarn.tables.ledger import Ledger
 from earlywarn.tables.schema import STREAMS, TABLES, Column, TableSchema
 

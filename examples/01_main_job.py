@@ -20,7 +20,7 @@ import pandas as pd
 
 import earlywarn as ew
 
-tables = ew.datasets.make_biller(customers=600, months=14, seed=3, dirty=True)
+tables = ew.simulate.make_biller(customers=600, months=14, seed=3, dirty=True)
 pd.Series({name: len(table) for name, table in tables.items()}, name="rows").to_frame()
 
 # %% [markdown]

@@ -20,7 +20,7 @@ from earlywarn.cli.recommend import show_plan
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Tables as CSV and Parquet, and a bundle trained on them."""
     data = tmp_path_factory.mktemp("data")
-    for name, frame in ew.datasets.make_biller(customers=80, months=10, seed=2, dirty=True).items():
+    for name, frame in ew.simulate.make_biller(customers=80, months=10, seed=2, dirty=True).items():
         if name == "usage":
             frame.to_parquet(data / f"{name}.parquet")
         else:
@@ -67,7 +67,7 @@ def test_recommend_keeps_to_capacity(folder: Path, tmp_path: Path, capsys: pytes
 
 
 def test_explain_says_why_in_the_language_asked(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    ledger = ew.Ledger.from_tables(**ew.datasets.make_biller(customers=80, months=10, seed=2))
+    ledger = ew.Ledger.from_tables(**ew.simulate.make_biller(customers=80, months=10, seed=2))
     scores = ew.Scorer.load(folder / "model").score(ledger)
     customer = scores.loc[scores["status"] == "scored", "customer_id"].iloc[0]
     words = ["--customer", customer, "--language", "fr"]
@@ -165,20 +165,20 @@ def test_a_language_without_texts_is_refused_before_the_tables_are_read(
 @pytest.mark.parametrize("words", [["score"], ["recommend"], ["explain", "--customer", "K00001"]])
 def test_what_was_assumed_is_printed(folder: Path, words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main([words[0], str(folder), "--model", str(folder / "model"), *words[1:]]) == 0
-    assert "note: the table mandates was not handed over" in capsys.readouterr().out
+    assert "note: the table arrears was not handed over" in capsys.readouterr().out
 
 
 def test_check_shows_row_and_value_of_each_kind_of_fault(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(["check", str(folder)])
     lines = [line for line in capsys.readouterr().out.splitlines() if " D131 " in line]
-    faults = ew.Ledger.from_tables(**ew.datasets.make_biller(customers=80, months=10, seed=2, dirty=True)).faults
+    faults = ew.Ledger.from_tables(**ew.simulate.make_biller(customers=80, months=10, seed=2, dirty=True)).faults
     row = faults.loc[faults["code"] == "D131", "row"].iloc[0]
     assert len(lines) == 1
     assert lines[0].split()[:5] == ["invoices", "D131", "1", str(row), "twelve"]
 
 
 def test_reasons_begin_with_where_they_start_and_add_up(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    ledger = ew.Ledger.from_tables(**ew.datasets.make_biller(customers=80, months=10, seed=2, dirty=True))
+    ledger = ew.Ledger.from_tables(**ew.simulate.make_biller(customers=80, months=10, seed=2, dirty=True))
     scorer = ew.Scorer.load(folder / "model")
     scores = scorer.score(ledger)
     one = scores[scores["status"] == "scored"].drop_duplicates("customer_id", keep=False).iloc[0]

@@ -20,7 +20,7 @@ SMALL = {"customers": 20, "months": 6, "seed": 3}
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Tables of a biller as CSV files."""
     data = tmp_path_factory.mktemp("data")
-    for name, frame in ew.datasets.make_biller(**SMALL).items():
+    for name, frame in ew.simulate.make_biller(**SMALL).items():
         frame.to_csv(data / f"{name}.csv", index=False)
     return data
 
@@ -89,7 +89,7 @@ def test_without_a_folder_a_feature_is_explained_on_a_generated_biller(
 def test_the_value_printed_is_that_of_the_matrix_for_the_customer_named(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    ledger = ew.Ledger.from_tables(**ew.datasets.make_biller(**SMALL))
+    ledger = ew.Ledger.from_tables(**ew.simulate.make_biller(**SMALL))
     standing = ew.Outcome().standing(ledger, "2024-12-20").drop_duplicates("customer_id", ignore_index=True)
     counts = SHIPPED.select("invoice_count_90d").compute(ledger, standing)["invoice_count_90d"]
     for customer, count in list(zip(standing["customer_id"], counts, strict=True))[:2]:

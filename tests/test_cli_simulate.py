@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+import earlywarn as ew
 from earlywarn.cli.main import main
 from earlywarn.simulate import World
 
@@ -51,5 +52,42 @@ def test_many_customers_are_written_block_by_block(tmp_path: Path, monkeypatch: 
     whole = world.live().tables()
     assert rows == {name: len(frame) for name, frame in whole.items()}
     usage = pd.read_parquet(tmp_path / "out" / "usage")
-    assert set(usage["usage_id"]) == set(whole["usage"]["usage_id"])
+    assert len(usage.merge(whole["usage"])) == len(whole["usage"])
     assert len([*(tmp_path / "out" / "usage").iterdir()]) == 3
+
+
+def test_a_world_goes_straight_into_a_store_as_its_tables_would(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from earlywarn.simulate import writing
+
+    monkeypatch.setattr(writing, "BLOCK_ROWS", 1)
+    world, told = World("energy", 230, 5), []
+    store = writing.write_store(world, tmp_path / "store", truth=tmp_path / "truth", buckets=3, progress=told.append)
+    assert told == sorted(told)
+    assert told[-1] == 1.0
+    assert {path.name for path in tmp_path.iterdir()} == {"store", "truth"}
+    life = world.live()
+    books = ew.Ledger.from_tables(**life.tables(), currency="EUR", until=str(world.span.dates(world.span.end)))
+    assert (store.customers, len(store), len(store.faults)) == (230, 3, 0)
+    assert store.facts == sum(len(books.facts(name)) for name in books.given if name != "regions")
+    outcome, features = (
+        ew.Outcome(lead_days=5),
+        ew.FeatureSet.default().select("late_share_365d", "usage_*", "region_*"),
+    )
+    obs, stored = outcome.observations(books), outcome.observations(store)
+    pd.testing.assert_frame_equal(stored, obs)
+    pd.testing.assert_frame_equal(features.compute(store, stored), features.compute(books, obs))
+    pd.testing.assert_frame_equal(
+        pd.read_parquet(tmp_path / "truth").sort_values("invoice_id", ignore_index=True),
+        life.truth().sort_values("invoice_id", ignore_index=True),
+        check_dtype=False,
+    )
+
+
+def test_a_store_is_asked_for_on_the_command_line(tmp_path: Path, capsys: Any) -> None:
+    out = tmp_path / "big"
+    assert main(["simulate", "--customers", "40", "--months", "4", "--store", str(out)]) == 0
+    assert "40 customers" in capsys.readouterr().out
+    assert len(pd.read_parquet(tmp_path / "big-truth")) > 80
+    assert ew.LedgerStore.open(out).customers == 40

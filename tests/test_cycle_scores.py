@@ -60,7 +60,7 @@ UNTIL, AS_OF = "2025-03-01", "2025-02-20"
 
 @pytest.fixture(scope="module")
 def tables() -> dict[str, pd.DataFrame]:
-    return ew.datasets.make_biller(customers=60, months=8, seed=1)
+    return ew.simulate.make_biller(customers=60, months=8, seed=1)
 
 
 @pytest.fixture(scope="module")

@@ -10,13 +10,13 @@ import pandas as pd
 import pytest
 
 import earlywarn as ew
-from earlywarn.datasets import make_biller
 from earlywarn.errors import DataError, FeatureError
 from earlywarn.features import leak
 from earlywarn.features.build import compute
 from earlywarn.features.definition import Feature
 from earlywarn.features.leak import audit_leakage
 from earlywarn.outcomes import STAGES, Outcome
+from earlywarn.simulate import make_biller
 from earlywarn.tables.ledger import Ledger
 from laws_in_time import features_for
 from strategies import Raw, ledgers
@@ -173,7 +173,7 @@ def test_it_reports_periods_that_were_kept_for_what_became_of_them(
 
 
 def test_what_is_no_ledger_no_feature_or_no_observation_is_refused_where_it_is_handed_over(tmp_path: Path) -> None:
-    tables = ew.datasets.make_biller(customers=20, months=6, seed=0)
+    tables = ew.simulate.make_biller(customers=20, months=6, seed=0)
     ledger = ew.Ledger.from_tables(**tables)
     store = ew.LedgerStore.write(tmp_path / "store", **tables, buckets=2)
     obs = ew.Outcome(lead_days=7).observations(ledger)
@@ -194,7 +194,7 @@ def test_what_is_no_ledger_no_feature_or_no_observation_is_refused_where_it_is_h
 
 
 def test_a_ledger_without_a_country_says_that_holidays_are_missing() -> None:
-    tables = ew.datasets.make_biller(customers=20, months=6, seed=0)
+    tables = ew.simulate.make_biller(customers=20, months=6, seed=0)
     features = ew.FeatureSet.default().select("due_holidays_count_now")
     for country, says in ((None, "states no country"), ("Atlantis", "known of 'Atlantis'"), ("BE", None)):
         ledger = ew.Ledger.from_tables(**tables, country=country)

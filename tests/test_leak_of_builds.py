@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from earlywarn.datasets import make_biller
 from earlywarn.dates import visible
 from earlywarn.errors import FeatureError
 from earlywarn.features.definition import Feature
 from earlywarn.features.leak import audit_leakage
 from earlywarn.outcomes import Outcome
+from earlywarn.simulate import make_biller
 from earlywarn.tables.ledger import Ledger
 
 OUTCOME = Outcome(grace_days=3, lead_days=(14, 7))
@@ -22,7 +22,7 @@ FEW = {"moments": 3}
 
 @pytest.fixture(scope="module")
 def ledger() -> Ledger:
-    return Ledger.from_tables(**make_biller(customers=60, months=8, seed=3))
+    return Ledger.from_tables(**make_biller(customers=60, months=8, seed=3, means={"slack": 1.5}))
 
 
 @pytest.fixture(scope="module")

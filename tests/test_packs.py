@@ -190,7 +190,7 @@ def test_a_bundle_without_its_aggregate_says_what_to_install(
 ) -> None:
     install("earlywarn_example_pack", example_files(), pack="example")
     features = FeatureSet.default().select("invoice*") + FeatureSet.from_pack("example")
-    ledger = ew.Ledger.from_tables(**ew.datasets.make_biller(customers=40, months=8, seed=1))
+    ledger = ew.Ledger.from_tables(**ew.simulate.make_biller(customers=40, months=8, seed=1))
     outcome = ew.Outcome()
     obs = outcome.observations(ledger)
     X = features.compute(ledger, obs)

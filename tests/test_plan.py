@@ -250,7 +250,7 @@ def test_scores_that_do_not_fit_are_refused():
 
 
 def test_the_generated_biller_gets_a_plan_with_both_actions_and_all_laws():
-    ledger = ew.Ledger.from_tables(**ew.datasets.make_biller(customers=400, months=10, seed=2), until="2025-05-01")
+    ledger = ew.Ledger.from_tables(**ew.simulate.make_biller(customers=400, months=10, seed=2), until="2025-05-01")
     obs = ew.Outcome().standing(ledger, "2025-04-20")
     X = ew.FeatureSet.default().compute(ledger, obs)
     scores = obs.assign(p_late=np.nan_to_num(X["late_share_365d"], nan=0.1))

@@ -20,7 +20,7 @@ AS_OF = pd.Timestamp("2025-06-10")
 
 @pytest.fixture(scope="module")
 def ledger() -> ew.Ledger:
-    return ew.Ledger.from_tables(**ew.datasets.make_biller(customers=250, months=12, seed=5), until="2025-07-01")
+    return ew.Ledger.from_tables(**ew.simulate.make_biller(customers=250, months=12, seed=5), until="2025-07-01")
 
 
 @pytest.fixture(scope="module")
@@ -194,7 +194,7 @@ def test_leads_the_model_was_not_trained_on_are_noted(scores: pd.DataFrame) -> N
 
 def test_a_model_trained_on_few_tables_scores_a_ledger_with_more_and_the_reverse() -> None:
     """The kind of a column is the schema's, whatever tables were handed over."""
-    tables = ew.datasets.make_biller(customers=120, months=10, seed=4)
+    tables = ew.simulate.make_biller(customers=120, months=10, seed=4)
     few = {name: tables[name] for name in ("invoices", "payments")}
     features, outcome = ew.FeatureSet.default(), ew.Outcome()
     for learned, met in ((few, tables), (tables, few)):

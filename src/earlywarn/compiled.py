@@ -30,7 +30,7 @@ __all__ = ["cache_folder", "compiled", "in_parts", "in_ranges", "named_folder", 
 log = logging.getLogger("earlywarn")
 #: Fewer steps of a loop than this, about a millisecond, are not worth a thread.
 STEPS_PER_THREAD = 500_000
-_IMPORTED = re.compile(rb"^from earlywarn\.([\w.]+ import [\w, ]+)$", re.MULTILINE)
+_IMPORTED = re.compile(rb"^from earlywarn\.([\w.]+ import (?:\(|[\w, ]+)$)", re.MULTILINE)
 _PROCESS = os.getpid()
 _LOCK = threading.RLock()
 _HERE = threading.local()
@@ -49,11 +49,18 @@ def named_folder() -> Path:
 def _fingerprint() -> str:
     """Of every file that loops are written in or import from: numba itself looks at the outermost one only."""
     package = Path(__file__).parent
-    written = {path: path.read_bytes() for path in package.rglob("*kernels.py")}
-    lines = [line.decode().split(" import ") for text in written.values() for line in _IMPORTED.findall(text)]
-    names = [name for module, items in lines for name in (module, *(f"{module}.{item}" for item in items.split(", ")))]
-    imported = {package.joinpath(*name.split(".")).with_suffix(".py") for name in names}
-    written |= {path: path.read_bytes() for path in imported if path.is_file()}
+    written: dict[Path, bytes] = {}
+    waiting = [*package.rglob("*kernels.py")]
+    while waiting:
+        path = waiting.pop()
+        if path in written or not path.is_file():
+            continue
+        written[path] = path.read_bytes()
+        if b"from earlywarn.compiled import" in written[path]:  # loops, or steps of loops
+            lines = [line.decode().split(" import ") for line in _IMPORTED.findall(written[path])]
+            pairs = [(module, item) for module, items in lines for item in ("", *items.split(", "))]
+            names = [f"{module}.{item}".rstrip(".") for module, item in pairs]
+            waiting += [package.joinpath(*name.split(".")).with_suffix(".py") for name in names]
     return hashlib.sha256(b"".join(written[path] for path in sorted(written))).hexdigest()[:12]
 
 

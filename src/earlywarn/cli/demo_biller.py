@@ -56,12 +56,12 @@ def biller(customers: int, seed: int, language: str, out: Path) -> None:
 
 
 def _generated(customers: int, seed: int) -> tuple[dict[str, pd.DataFrame], Ledger]:
-    from earlywarn import datasets
+    from earlywarn.simulate import make_biller
     from earlywarn.tables.ledger import Ledger
 
     heading(f"2  A generated telecom biller: {customers:,} customers, 18 months")
     with progress("generating and checking"):
-        tables = datasets.make_biller(customers=customers, months=18, seed=seed, dirty=True)
+        tables = make_biller(customers=customers, months=18, seed=seed, dirty=True)
         handed: dict[str, Any] = dict(tables)
         ledger = Ledger.from_tables(**handed)
     say(repr(ledger), ", ".join(f"{name} {len(frame):,}" for name, frame in tables.items()))

@@ -173,8 +173,8 @@ def _ledger(asked: argparse.Namespace) -> Ledger | LedgerStore:
         return LedgerStore.open(asked.data)
     if asked.data is not None:
         return ledger_from(asked)
-    from earlywarn.datasets import make_biller
     from earlywarn.reasons.wording import said
+    from earlywarn.simulate import make_biller
     from earlywarn.tables.ledger import Ledger
 
     with progress("generating a biller"):

@@ -1,9 +1,8 @@
-"""Data to try everything on: real ones, shipped or read from a folder, and a biller that is generated.
+"""Real data to try everything on, shipped or read from a folder; for generated ones see `earlywarn.simulate`.
 
 Each set says what its source states and what was assumed; none is read before it is asked for.
 """
 
-from earlywarn.datasets.biller import make_biller
 from earlywarn.datasets.card_clients import (
     card_client_audit,
     card_client_features,
@@ -26,6 +25,5 @@ __all__ = [
     "load_highradius",
     "load_ibm",
     "load_xente",
-    "make_biller",
     "pack_card_clients",
 ]

@@ -30,11 +30,11 @@ def absent(aggregate: Aggregate, ledger: Ledger) -> dict[str, str]:
     Examples
     --------
     >>> from earlywarn import Ledger
-    >>> from earlywarn.datasets import make_biller
+    >>> from earlywarn.simulate import make_biller
     >>> from earlywarn.features.expression import parse
     >>> (one,) = parse("days_until(contracts.price_until)").aggregates
     >>> absent(one, Ledger.from_tables(**make_biller(customers=30, months=4)))
-    {'contracts.price_until': 'absent'}
+    {'contracts.price_until': 'today'}
     """
     table = aggregate.selection.table
     if table not in STREAMS and table not in ledger.given:

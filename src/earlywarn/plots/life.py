@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -36,8 +37,11 @@ class LifeDisplay:
     bills : DataFrame
         issued_on, due_on, paid_on, amount, late, cause.
     contacts : DataFrame
-        day, what.
-    title : str
+        day, what (a word of `earlywarn.simulate`'s actions, or reminded, reminded_again, questioned).
+    customer : str
+        Who it is, at the head of the picture.
+    about : mapping, optional
+        business, forgets (share of bills that are put away) and pays (transfer, card or collected).
 
     Attributes
     ----------
@@ -47,16 +51,38 @@ class LifeDisplay:
     Examples
     --------
     >>> none = pd.DataFrame()
-    >>> LifeDisplay(none, none, none, none, "K00001").title
-    'K00001'
+    >>> about = {"business": False, "forgets": 0.25, "pays": "transfer"}
+    >>> LifeDisplay(none, none, none, none, "K00001", about).title("nl")
+    'K00001, legt 25% van de facturen weg, betaalt per overschrijving'
     """
 
     use: pd.DataFrame
     means: pd.DataFrame
     bills: pd.DataFrame
     contacts: pd.DataFrame
-    title: str = ""
+    customer: str = ""
+    about: Mapping[str, Any] = field(default_factory=dict)
     figure_: Figure | None = None
+
+    def title(self, language: str = "en") -> str:
+        """What stands above the picture.
+
+        Parameters
+        ----------
+        language : str
+
+        Returns
+        -------
+        str
+        """
+        said = [self.customer]
+        if self.about.get("business"):
+            said.append(_word("business", language))
+        if self.about.get("forgets") is not None:
+            said.append(_word("puts_away", language).format(share=f"{self.about['forgets']:.0%}"))
+        if self.about.get("pays"):
+            said.append(_word(self.about["pays"], language))
+        return ", ".join(said)
 
     def plot(self, *, language: str = "en") -> Self:
         """Draw the life.
@@ -84,7 +110,7 @@ class LifeDisplay:
             ax.tick_params(labelsize=8)
             for side in ("top", "right"):
                 ax.spines[side].set_visible(False)
-        figure.suptitle(self.title, x=0.01, ha="left", fontsize=10)
+        figure.suptitle(self.title(language), x=0.01, ha="left", fontsize=10)
         self.figure_ = figure
         return self
 
@@ -115,7 +141,9 @@ class LifeDisplay:
                         fontsize=7, color=colour if bill["late"] else INK)  # fmt: skip
         for contact in self.contacts.to_dict("records"):
             ax.axvline(contact["day"], color=PALE, linewidth=0.8, linestyle=":")
-            ax.annotate(contact["what"], (contact["day"], -0.9), fontsize=6, rotation=90, va="top", color=INK)
+            ax.annotate(
+                _word(contact["what"], language), (contact["day"], -0.9), fontsize=6, rotation=90, va="top", color=INK
+            )
         ax.set_ylim(len(self.bills) - 0.3, -1.0)
         ax.set_yticks([])
 

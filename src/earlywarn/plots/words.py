@@ -31,6 +31,23 @@ _WORDS: Mapping[str, Mapping[str, tuple[str, str, str]]] = {
         "other_bills": ("other bills first", "eerst andere rekeningen", "d'autres factures d'abord"),
         "means_short": ("means short", "krap bij kas", "moyens limités"),
         "account": ("collection came back", "afschrijving kwam terug", "prélèvement rejeté"),
+        "business": ("a business", "een bedrijf", "une entreprise"),
+        "puts_away": (
+            "puts {share} of bills away", "legt {share} van de facturen weg", "met {share} des factures de côté",
+        ),
+        "collected": ("paid by direct debit", "betaalt per domiciliëring", "paie par domiciliation"),
+        "card": ("pays by card", "betaalt met de kaart", "paie par carte"),
+        "transfer": ("pays by transfer", "betaalt per overschrijving", "paie par virement"),
+        "reminded": ("reminder", "herinnering", "rappel"),
+        "reminded_again": ("second reminder", "tweede herinnering", "deuxième rappel"),
+        "questioned": ("asks", "vraagt", "demande"),
+        "notice": ("notice", "bericht", "message"),
+        "call": ("call", "oproep", "appel"),
+        "limit": ("limit", "limiet", "limite"),
+        "usage_notice": ("word of high use", "bericht over hoog verbruik", "message : forte consommation"),
+        "usage_call": ("call about high use", "oproep over hoog verbruik", "appel : forte consommation"),
+        "advance": ("higher advance offered", "hoger voorschot aangeboden", "acompte plus élevé proposé"),
+        "due_day": ("another due day offered", "andere vervaldag aangeboden", "autre échéance proposée"),
     },
     "angle": {
         "due_soon": ("the due date is near", "de vervaldag komt eraan", "l'échéance approche"),
@@ -96,7 +113,7 @@ def in_words(group: str, word: str | None, language: str = "en") -> str:
 
     Parameters
     ----------
-    group : {"action", "angle", "channel", "history", "signal", "label", "timeline"}
+    group : {"action", "life", "angle", "channel", "history", "signal", "label", "timeline"}
     word : str or None
     language : str
         "en", "nl", "fr", or one with a territory; any other is answered in English.

@@ -76,7 +76,7 @@ def explain_feature(
 
     Examples
     --------
-    >>> from earlywarn.datasets import make_biller
+    >>> from earlywarn.simulate import make_biller
     >>> ledger = Ledger.from_tables(**make_biller(customers=30, months=4))
     >>> told = explain_feature(FeatureSet.default(), "invoice_count_90d", ledger, ledger.customers[0])
     >>> told.value == told.aggregates["value"].iloc[0] == told.aggregates["used"].iloc[0]

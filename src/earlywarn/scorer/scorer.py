@@ -89,7 +89,7 @@ class Scorer:
 
     Examples
     --------
-    >>> ledger = ew.Ledger.from_tables(**ew.datasets.make_biller(customers=60, months=8, seed=1))
+    >>> ledger = ew.Ledger.from_tables(**ew.simulate.make_biller(customers=60, months=8, seed=1))
     >>> features, outcome = ew.FeatureSet.default(), ew.Outcome()
     >>> obs = outcome.observations(ledger)
     >>> X, y = features.compute(ledger, obs), outcome.label(ledger, obs)

@@ -8,7 +8,7 @@ from earlywarn.simulate.effects import outcomes, true_p_late
 from earlywarn.simulate.history import calls_to_the_riskiest, randomised_pilot
 from earlywarn.simulate.preset import Preset, presets, read_preset
 from earlywarn.simulate.world import Life, World
-from earlywarn.simulate.writing import write_tables
+from earlywarn.simulate.writing import write_store, write_tables
 
 __all__ = [
     "Life",
@@ -21,5 +21,6 @@ __all__ = [
     "randomised_pilot",
     "read_preset",
     "true_p_late",
+    "write_store",
     "write_tables",
 ]

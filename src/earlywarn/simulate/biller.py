@@ -7,7 +7,6 @@ from typing import Any
 
 import pandas as pd
 
-from earlywarn.datasets.biller import soiled
 from earlywarn.simulate.preset import Preset
 from earlywarn.simulate.world import World
 
@@ -56,3 +55,17 @@ def make_biller(
     """
     tables = World(preset, customers, months, seed, start, **changes).live().tables()
     return soiled(tables) if dirty else tables
+
+
+def soiled(tables: dict[str, Frame]) -> dict[str, Frame]:
+    """Add rows as billing systems hand them over now and then."""
+    invoices, payments = tables["invoices"], tables["payments"]
+    owed = invoices[invoices["amount"] > 0]
+    bad = owed.iloc[[10, 11, 12, 13]].copy()
+    bad["invoice_id"] = ["BAD-TEXT", "BAD-DUE", owed["invoice_id"].iloc[12], "BAD-CENTS"]
+    bad["amount"] = pd.Series(["twelve", 20.0, 33.0, 10.125], bad.index, dtype="object")
+    early = bad["issued_on"] - pd.Timedelta(days=9)
+    bad["due_on"] = bad["due_on"].where(bad["invoice_id"] != "BAD-DUE", early)
+    lost = payments.iloc[[5]].assign(payment_id="BAD-INVOICE", invoice_id="UNKNOWN", event="settled")
+    mixed = pd.concat([invoices.astype({"amount": "object"}), bad], ignore_index=True)
+    return {**tables, "invoices": mixed, "payments": pd.concat([payments, lost], ignore_index=True)}

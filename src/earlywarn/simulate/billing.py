@@ -11,11 +11,11 @@ from scipy.special import ndtri
 
 from earlywarn.simulate.calendar import Span
 from earlywarn.simulate.chance import uniform
-from earlywarn.simulate.consumption import Contracts, Use
+from earlywarn.simulate.consumption import Contracts, Use, season_of
 from earlywarn.simulate.people import CYCLE_DAYS
 from earlywarn.simulate.preset import Preset
 
-__all__ = ["ADVANCE", "KINDS", "RECURRING", "SETTLEMENT", "Billing", "draw_billing", "slots_of_reads", "starts_of"]
+__all__ = ["ADVANCE", "KINDS", "RECURRING", "SETTLEMENT", "Billing", "above_allowance", "draw_billing", "starts_of"]
 
 _WRONG, _ADVANCE, _ANNIVERSARY = 400, 401, 402
 KINDS = ("recurring", "advance", "settlement")
@@ -41,8 +41,12 @@ class Billing:
     device, discount : ndarray of int64, shape (n, n_slots)
         Parts of ``fixed``.
     kind : ndarray of int8, shape (n, n_slots)
-    usual : ndarray of float64, shape (n,)
+    usual : ndarray of int64, shape (n, n_slots)
         The bill that a customer is used to.
+    last : ndarray of int64, shape (n, n_slots)
+        What would be settled if the bill were the last, where there are advances; else 0.
+    raised : ndarray of int64, shape (n,)
+        The advance that would cover what is used; 0 where there are no advances.
     """
 
     begins: Rows
@@ -54,13 +58,15 @@ class Billing:
     device: Rows
     discount: Rows
     kind: npt.NDArray[np.int8]
-    usual: npt.NDArray[np.float64]
+    usual: Rows
+    last: Rows
+    raised: Rows
 
 
 def starts_of(preset: Preset, people: npt.NDArray[np.void], span: Span) -> Rows:
     """The first day of each billing period of each customer, and of the one after the last, (n, n_slots + 1)."""
     several, each = preset.bill.per_month, preset.bill.months
-    slots = np.arange(span.months * several // each + 1)
+    slots = np.arange((span.months + each - 1) * several // each + 1)
     apart = CYCLE_DAYS // several
     cycle = people["cycle"] if several == 1 else 1 + people["cycle"] % apart
     month = slots // several * each if several > 1 else slots * each
@@ -80,9 +86,21 @@ def slot_of(starts: Rows, day: Rows) -> Rows:
     return found
 
 
-def slots_of_reads(starts: Rows, contracts: Contracts, day: Rows) -> Rows:
+def _slots_of_reads(starts: Rows, contracts: Contracts, day: Rows) -> Rows:
     """The period of its customer in which each read of a contract ends, (n_contracts, n_reads)."""
     return slot_of(starts[contracts.owner], np.broadcast_to(day, (len(contracts.owner), len(day))))
+
+
+def above_allowance(preset: Preset, contracts: Contracts, starts: Rows, quantity: Any, days: int) -> Any:
+    """How much of each read of ``days`` days lies above the allowance of its period, (n_contracts, n_reads)."""
+    begins = days * np.arange(quantity.shape[1])
+    slot = _slots_of_reads(starts, contracts, begins + days - 1)
+    own = np.where(begins[None, :] >= contracts.since[:, None], quantity, 0.0)
+    upto = np.cumsum(own, axis=1, dtype=np.float64)
+    is_first = np.concatenate([np.ones((len(slot), 1), dtype=bool), slot[:, 1:] != slot[:, :-1]], axis=1)
+    before = np.maximum.accumulate(np.where(is_first, upto - own, 0.0), axis=1)
+    allowed = contracts.allowance[:, None] * preset.bill.months / preset.bill.per_month
+    return np.clip(upto - before - allowed, 0.0, own)
 
 
 def draw_billing(preset: Preset, people: npt.NDArray[np.void], contracts: Contracts, use: Use, span: Span) -> Billing:
@@ -101,12 +119,14 @@ def draw_billing(preset: Preset, people: npt.NDArray[np.void], contracts: Contra
     discount = np.where((people["discount"][:, None] == 1) & young, np.rint(fee * DISCOUNT), 0).astype(np.int64)
     fixed = fee + device - discount
     kind = np.full((n, slots), RECURRING, dtype=np.int8)
-    usual = np.maximum(1.0, _of_owner(contracts.owner, np.rint(monthly)[:, None], n)[:, 0].astype(np.float64))
-    used = cost
-    if bill.scheme == "metered":
-        usual += _expected(preset, contracts, n)
     if bill.scheme == "advance":
-        fixed, used, kind, usual = _advances(preset, people, contracts, cost, fixed, served)
+        fixed, used, kind, usual, last, raised = _advances(
+            preset, people, contracts, cost, fixed, served, begins[:, 0], span
+        )
+    else:
+        expected = _of_owner(contracts.owner, _expected(preset, contracts)[:, None] * runs, n)
+        usual, used = fixed + (expected if bill.scheme == "metered" else 0), cost
+        last, raised = np.zeros_like(fixed), np.zeros(n, dtype=np.int64)
     wrong = uniform(people["key"][:, None], _WRONG, np.arange(slots)[None, :]) < preset.biller.errors
     amount = fixed + used
     there = served & (issued < span.end) & (amount != 0)
@@ -124,7 +144,9 @@ def draw_billing(preset: Preset, people: npt.NDArray[np.void], contracts: Contra
         device=np.where(there, device, 0),
         discount=np.where(there, discount, 0),
         kind=kind,
-        usual=usual,
+        usual=np.maximum(1, usual),
+        last=last,
+        raised=raised,
     )
 
 
@@ -135,20 +157,19 @@ def _of_owner(owner: Rows, values: Any, n: int) -> Rows:
     return np.rint(summed).astype(np.int64)
 
 
-def _expected(preset: Preset, contracts: Contracts, n: int) -> npt.NDArray[np.float64]:
-    """What usual use costs each customer in a period, in cents."""
+def _expected(preset: Preset, contracts: Contracts) -> npt.NDArray[np.float64]:
+    """What usual use of each contract costs in a period, in cents."""
     bill = preset.bill
-    cents = contracts.level * 36525 / 12 * bill.price * bill.months / bill.per_month
-    found: npt.NDArray[np.float64] = np.bincount(contracts.owner, cents, minlength=n).astype(np.float64)
+    found: npt.NDArray[np.float64] = contracts.level * 36525 / 12 * bill.price * bill.months / bill.per_month
     return found
 
 
 def _cost(preset: Preset, contracts: Contracts, use: Use, starts: Rows) -> Rows:
     """What the use of each period costs each customer, in cents."""
     bill, (n, width) = preset.bill, starts.shape
-    day = use.days * np.arange(use.quantity.shape[1]) + use.days - 1
-    slot = slots_of_reads(starts, contracts, day)
-    inside = (slot >= 0) & (slot < width - 1) & (day[None, :] >= contracts.since[:, None])
+    begins = use.days * np.arange(use.quantity.shape[1])
+    slot = _slots_of_reads(starts, contracts, begins + use.days - 1)
+    inside = (slot >= 0) & (slot < width - 1) & (begins[None, :] >= contracts.since[:, None])
     flat = (np.arange(len(contracts.owner))[:, None] * (width - 1) + slot)[inside]
     quantity = np.bincount(
         flat, use.quantity[inside].astype(np.float64), minlength=len(contracts.owner) * (width - 1)
@@ -164,24 +185,52 @@ def _cost(preset: Preset, contracts: Contracts, use: Use, starts: Rows) -> Rows:
 
 
 def _advances(
-    preset: Preset, people: npt.NDArray[np.void], contracts: Contracts, cost: Rows, fixed: Rows, served: Any
-) -> tuple[Rows, Rows, npt.NDArray[np.int8], npt.NDArray[np.float64]]:
-    """Advances, and once a year the cost of that year less what was advanced."""
+    preset: Preset, people: npt.NDArray[np.void], contracts: Contracts, cost: Rows, fixed: Rows, served: Any,
+    begins: Rows, span: Span,
+) -> tuple[Rows, Rows, npt.NDArray[np.int8], Rows, Rows, Rows]:  # fmt: skip
+    """Advances, and once a year the cost of that year less what was advanced.
+
+    Returns
+    -------
+    advances, settlements, kinds, the advance, what a last bill would settle (n, n_slots); the advance that would cover
+    what is used (n,)
+    """
     bill, (n, slots) = preset.bill, cost.shape
     yearly = 12 * bill.per_month // bill.months
-    expected = _expected(preset, contracts, n) + fixed.max(axis=1, initial=0)
+    usual_cost = _of_owner(contracts.owner, _expected(preset, contracts)[:, None], n)[:, 0]
+    fee = fixed.max(axis=1, initial=0)
     error = np.exp(bill.advance_error * ndtri(uniform(people["key"], _ADVANCE, np.array(0))))
-    advance = np.rint(expected * error * yearly / (yearly - 1) / 100).astype(np.int64) * 100  # whole units
+    right = (usual_cost + fee) * yearly / (yearly - 1) / 100
+    advance, raised = (np.rint(units).astype(np.int64) * 100 for units in (right * error, right))  # whole units
     month = np.arange(slots)[None, :]
-    begins = (uniform(people["key"], _ANNIVERSARY, np.array(0)) * yearly).astype(np.int64)
-    settles = (month + begins[:, None]) % yearly == 0
-    kind = np.where(settles, SETTLEMENT, ADVANCE).astype(np.int8)
+    first = (uniform(people["key"], _ANNIVERSARY, np.array(0)) * yearly).astype(np.int64)
+    settles = (month + first[:, None]) % yearly == 0
     billed = np.where(served & ~settles, advance[:, None], 0)
-    due_so_far = np.cumsum(np.where(served, cost + fixed - billed, 0), axis=1)
-    settled = np.zeros((n, slots), dtype=np.int64)
+    so_far = np.cumsum(np.where(served, cost + fixed - billed, 0), axis=1)
+    so_far += _before_the_world(preset, people, usual_cost, fee, advance, first, begins, span)[:, None]
+    settled, last = np.zeros((n, slots), dtype=np.int64), np.zeros((n, slots), dtype=np.int64)
     before = np.zeros(n, dtype=np.int64)
     for slot in range(slots):
         here = settles[:, slot]
-        settled[:, slot] = np.where(here, due_so_far[:, slot] - before, 0)
-        before = np.where(here, due_so_far[:, slot], before)
-    return billed, settled, kind, advance.astype(np.float64)
+        last[:, slot] = so_far[:, slot] + billed[:, slot] - before
+        settled[:, slot] = np.where(here, last[:, slot], 0)
+        before = np.where(here, so_far[:, slot], before)
+    kind = np.where(settles, SETTLEMENT, ADVANCE).astype(np.int8)
+    return billed, settled, kind, np.broadcast_to(advance[:, None], (n, slots)), last, raised
+
+
+def _before_the_world(
+    preset: Preset, people: npt.NDArray[np.void], usual_cost: Rows, fee: Rows, advance: Rows, first: Rows, begins: Rows,
+    span: Span,
+) -> Rows:  # fmt: skip
+    """What use cost beyond advances since the last settlement before the first month, of who was there already."""
+    bill = preset.bill
+    yearly = 12 * bill.per_month // bill.months
+    back = np.arange(1, yearly)[None, :]  # periods before the first, those after the last settlement then
+    open_ = back <= (first[:, None] - 1) % yearly
+    month = (span.first.astype(np.int64) - back * bill.months // bill.per_month) % 12
+    begun = begins[:, None] - back * 30 * bill.months // bill.per_month
+    there = open_ & (people["since"][:, None] < begun)
+    more = usual_cost[:, None] * season_of(preset.use, month) + (fee - advance)[:, None]
+    found: Rows = np.rint(np.where(there, more, 0).sum(axis=1)).astype(np.int64)
+    return found

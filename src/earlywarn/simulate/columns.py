@@ -11,7 +11,7 @@ import pandas as pd
 if TYPE_CHECKING:
     from earlywarn.simulate.calendar import Span
 
-__all__ = ["contract_number", "dates", "ids", "invoice_ids", "invoice_number", "stack", "units", "words"]
+__all__ = ["account_ids", "contract_number", "dates", "ids", "invoice_ids", "invoice_number", "stack", "units", "words"]
 
 
 def ids(mark: str, number: Any, width: int = 0) -> pd.Series:
@@ -28,6 +28,17 @@ def ids(mark: str, number: Any, width: int = 0) -> pd.Series:
     text = pc.cast(pa.array(np.asarray(number, dtype=np.int64)), pa.string())
     padded = pc.utf8_lpad(text, width, "0") if width else text
     return pd.Series(pc.binary_join_element_wise(mark, padded, "").to_pandas(), dtype="str")
+
+
+def account_ids(customer_id: pd.Series) -> pd.Series:
+    """Ids of accounts, one a customer.
+
+    Examples
+    --------
+    >>> account_ids(pd.Series(["K00012"])).tolist()
+    ['A00012']
+    """
+    return "A" + customer_id.str.slice(1)
 
 
 def invoice_number(customer: Any, slot: Any) -> Any:

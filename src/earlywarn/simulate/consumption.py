@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,9 @@ from scipy.special import ndtri
 from earlywarn.simulate.calendar import Span
 from earlywarn.simulate.chance import key_of, uniform
 from earlywarn.simulate.preset import Preset
+from earlywarn.simulate.preset import Use as UseFigures
 
-__all__ = ["Contracts", "Use", "draw_contracts", "draw_use"]
+__all__ = ["Contracts", "Use", "draw_contracts", "draw_use", "season_of"]
 
 _SECOND, _LEVEL, _STARTS, _NOISE, _SPIKE, _CAUSE, _LENGTH, _FACTOR, _FIXED, _YEAR = range(300, 310)
 Numbers = npt.NDArray[np.float64]
@@ -48,6 +49,10 @@ class Contracts:
     allowance: Numbers
     price_until: Rows
 
+    def take(self, rows: Rows) -> Contracts:
+        """The given ones."""
+        return Contracts(**{part.name: getattr(self, part.name)[rows] for part in fields(self)})
+
 
 @dataclass(frozen=True)
 class Use:
@@ -65,6 +70,11 @@ class Use:
     days: int
     quantity: npt.NDArray[np.float32]
     cause: npt.NDArray[np.int8]
+
+
+def season_of(use: UseFigures, month: Any) -> Any:
+    """Use of a month of the year (0 for January) over the mean of all."""
+    return 1 + use.season * np.cos(2 * np.pi * (month + 1 - use.peak_month) / 12)
 
 
 def draw_contracts(preset: Preset, seed: int, people: npt.NDArray[np.void], span: Span) -> Contracts:
@@ -102,7 +112,7 @@ def draw_use(preset: Preset, contracts: Contracts, span: Span, days: int) -> Use
     use, n = preset.use, len(contracts.owner)
     reads = -(-7 * span.weeks // days)
     middle = np.minimum(days * np.arange(reads) + days // 2, 7 * span.weeks - 1)
-    season = 1 + use.season * np.cos(2 * np.pi * (span.month[middle] + 0.5 - (use.peak_month - 0.5)) / 12)
+    season = season_of(use, span.month[middle])
     working = np.where(span.weekday >= 5, use.weekend, 1.0) / ((5 + 2 * use.weekend) / 7)
     edge = np.minimum(days * np.arange(reads + 1), 7 * span.weeks)
     shape = season * np.diff(np.concatenate([[0.0], np.cumsum(working)])[edge])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -12,37 +13,17 @@ from earlywarn.simulate.chance import uniform
 from earlywarn.simulate.economy import Economy
 from earlywarn.simulate.preset import Means
 
-__all__ = ["Future", "draw_means", "room_on"]
+__all__ = ["bare_room_on", "draw_means", "draw_means_anew", "others_on"]
 
 _SWING, _LOSS, _RECOVERY = 200, 201, 202
-#: Weeks before the first in which losses of income may have begun.
-_BEFORE = 40
+#: The week from which on losses of income may have begun.
+FIRST_WEEK = -40
 #: The unemployment, in percent, at which losses come at the stated rate.
 USUAL_UNEMPLOYMENT = 5.0
 
 
-class Future:
-    """From when on another future is drawn: keys of the past and of the future of each customer.
-
-    Parameters
-    ----------
-    past, future : ndarray of uint64, shape (n,)
-    week : int
-        The first that is drawn anew; beyond the last for the one future that there is.
-    """
-
-    def __init__(self, past: npt.NDArray[np.uint64], future: npt.NDArray[np.uint64], week: int = 1 << 30) -> None:
-        self.past, self.future, self.week = past, future, week
-
-    def key(self, week: int) -> npt.NDArray[np.uint64]:
-        """Keys for draws of a week."""
-        return self.future if week >= self.week else self.past
-
-
-def room_on(everybody: Any, traits: Any, room: Any, day: Any) -> Any:
-    """Means of a customer on a day: his own, the week's, since payday, until the next after other bills.
-
-    Compiled for one day in ``life_kernels``; the same lines take an array of days.
+def bare_room_on(everybody: Any, traits: Any, room: Any, day: Any) -> Any:
+    """Means of a customer on a day, were there no other bills and no season: his own, the week's, since payday.
 
     Parameters
     ----------
@@ -53,14 +34,18 @@ def room_on(everybody: Any, traits: Any, room: Any, day: Any) -> Any:
     day : int or ndarray of int64
     """
     since_payday = (everybody.of_month[day] - traits.payday + 31) % 31
+    return traits.slack + room[day // 7] + traits.jump * (0.5 - since_payday / 31)
+
+
+def others_on(everybody: Any, traits: Any, day: Any) -> Any:
+    """What other bills of the month take on a day, until the next payday, and the season."""
+    since_payday = (everybody.of_month[day] - traits.payday + 31) % 31
     since_others = (everybody.of_month[day] - traits.other_day + 31) % 31
-    others = traits.others * (since_others < since_payday)
-    own = traits.slack + room[day // 7] + traits.jump * (0.5 - since_payday / 31)
-    return own - others - everybody.season[day]
+    return traits.others * (since_others < since_payday) + everybody.season[day]
 
 
 def draw_means(
-    means: Means, economy: Economy, region: npt.NDArray[np.int64], future: Future
+    means: Means, economy: Economy, region: npt.NDArray[np.int64], key: npt.NDArray[np.uint64]
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
     """Room of each customer and week, around the customer's own mean.
 
@@ -69,7 +54,7 @@ def draw_means(
     means : Means
     economy : Economy
     region : ndarray of int64, shape (n,)
-    future : Future
+    key : ndarray of uint64, shape (n,)
 
     Returns
     -------
@@ -77,20 +62,52 @@ def draw_means(
     lost : ndarray of bool, shape (n, n_weeks)
         Weeks in which an income is lost.
     """
-    unemployment = economy.of_week()
-    rate = means.shocks / 52 * np.exp(means.region * (unemployment - USUAL_UNEMPLOYMENT))
-    n, weeks = len(region), unemployment.shape[1]
-    stay = np.exp(-1 / means.weeks)
+    n, weeks = len(region), economy.of_week().shape[1]
     room, lost = np.empty((n, weeks), dtype=np.float32), np.empty((n, weeks), dtype=bool)
-    here = np.zeros(n, dtype=bool)
-    swing = ndtri(uniform(future.past, _SWING, np.array(0)))
-    for week in range(-_BEFORE, weeks):
-        key, number = future.key(week), np.array(week + _BEFORE + 1)
+    before = ndtri(uniform(key, _SWING, np.array(0))), np.zeros(n, dtype=bool)
+    for week, swing, here in _weeks(means, economy, region, key, before, FIRST_WEEK, weeks):
+        if week >= 0:
+            _put(means, swing, here, room, lost, week)
+    return room, lost
+
+
+def draw_means_anew(
+    means: Means, economy: Economy, region: npt.NDArray[np.int64], key: npt.NDArray[np.uint64], room: Any, lost: Any,
+    week: int, count: int,
+) -> None:  # fmt: skip
+    """Draw the means of some weeks anew, from what they were in the week before on; ``room`` and ``lost`` are written.
+
+    Parameters
+    ----------
+    means, economy, region, key
+        As in `draw_means`.
+    room, lost : ndarray, shape (n, n_weeks)
+    week, count : int
+        The first that is drawn anew, and how many are.
+    """
+    here = lost[:, week - 1].copy()
+    before = (room[:, week - 1] + means.shock * here) / max(means.within, 1e-9), here
+    for at, swing, here in _weeks(means, economy, region, key, before, week, min(week + count, room.shape[1])):
+        _put(means, swing, here, room, lost, at)
+
+
+def _weeks(
+    means: Means, economy: Economy, region: Any, key: Any, before: tuple[Any, Any], first: int, stop: int
+) -> Iterator[tuple[int, Any, Any]]:
+    """Each week, with the swing of means and whether an income is lost, from those of the week before on."""
+    swing, here = before
+    rate = means.shocks / 52 * np.exp(means.region * (economy.of_week() - USUAL_UNEMPLOYMENT))
+    stay = np.exp(-1 / means.weeks)
+    for week in range(first, stop):
+        number = np.array(week - FIRST_WEEK + 1)
         begins = uniform(key, _LOSS, number) < rate[region, max(week, 0)]
         ends = uniform(key, _RECOVERY, number) < 1 / means.shock_weeks
         here = np.where(here, ~ends, begins)
         if week >= 0:
             swing = stay * swing + np.sqrt(1 - stay * stay) * ndtri(uniform(key, _SWING, number))
-            lost[:, week] = here
-            room[:, week] = means.within * swing - means.shock * here
-    return room, lost
+        yield week, swing, here
+
+
+def _put(means: Means, swing: Any, here: Any, room: Any, lost: Any, week: int) -> None:
+    lost[:, week] = here
+    room[:, week] = means.within * swing - means.shock * here

@@ -11,14 +11,14 @@ import pandas as pd
 from earlywarn.outcomes.running import SHOCK_TIMES
 from earlywarn.simulate.billing import KINDS
 from earlywarn.simulate.chance import uniform
-from earlywarn.simulate.columns import dates, ids, invoice_number, stack, units, words
+from earlywarn.simulate.columns import account_ids, dates, ids, invoice_number, stack, units, words
 
 if TYPE_CHECKING:
     from earlywarn.simulate.world import Life
 
 __all__ = ["Money"]
 
-_METHOD, _NAMED, _FUNDS, _ROUND = 600, 601, 602, 603
+_NAMED, _FUNDS = 601, 602
 #: Codes of the bank by cause: funds, account, mandate, customer; MS03 hides some of them.
 _CODES = ("", "AM04", "AC04", "MD01", "MS02", "MS03")
 #: Days between the end of a plan that was broken and the day on which it counts as ended.
@@ -35,18 +35,23 @@ class Money:
     Parameters
     ----------
     life : Life
+    row : int, optional
+        One customer only.
     """
 
-    def __init__(self, life: Life) -> None:
+    def __init__(self, life: Life, row: int | None = None) -> None:
         self.life, self.span = life, life.born.world.span
         self.who, self.slot = np.nonzero(life.bills["issued"] >= 0)
+        if row is not None:
+            own = self.who == row
+            self.who, self.slot = self.who[own], self.slot[own]
         self.bills = life.bills[self.who, self.slot]
         people = life.born.people
         self.key = people["key"][self.who]
         number = people["number"][self.who]
         self.invoice = invoice_number(number, self.slot)
         self.customer_id = pd.Series(life.born.ids[self.who], dtype="str")
-        self.account_id = ids("A", number + 1)
+        self.account_id = account_ids(self.customer_id)
         self.invoice_id = ids("R", self.invoice)
         self.owed = self.bills["amount"] - self.bills["credit"]
         self.debit = people["debit"][self.who] == 1
@@ -62,7 +67,7 @@ class Money:
 
     def invoices(self) -> Frame:
         """Bills, and the credit notes of disputes that were upheld and of mistakes that a call put right."""
-        billing = self.life.born.billing
+        billing = self.life.billing
         left = self.life.left[self.who]
         final = (left >= 0) & (self.bills["issued"] > left)
         begins = billing.begins[self.who, self.slot]
@@ -105,7 +110,7 @@ class Money:
 
     def lines(self) -> Frame:
         """What a bill is made of: the fee, use, a device, a discount."""
-        billing = self.life.born.billing
+        billing = self.life.billing
         device, discount = (getattr(billing, name)[self.who, self.slot] for name in ("device", "discount"))
         fee = self.bills["amount"] - self.bills["used"] - self.bills["wrong"] - device + discount
         parts = {
@@ -136,10 +141,10 @@ class Money:
         collected, again = b["collected"] >= 0, b["retried"] >= 0
         whole = (b["paid"] >= 0) & (b["collected_ok"] != 1) & (b["retried_ok"] != 1) & (b["kept"] != 1)
         back = collected & (b["collected_ok"] == 0)
-        funds = np.where(self._chance(_FUNDS) < 0.2, 5, np.where(b["return_cause"] > 4, 4, b["return_cause"]))
+        funds = np.where(self._chance(_FUNDS) < 0.2, 5, b["return_cause"])
         code = words(funds, *_CODES).to_numpy()
         sent = np.where(collected, self._bank(b["collected"].astype(np.int64), -2), -1)
-        transfer = words((self._chance(_METHOD) < 0.1).astype(np.int64), "transfer", "card").to_numpy()
+        transfer = words(self.life.born.people["card"][self.who], "transfer", "card").to_numpy()
         unnamed = self._chance(_NAMED) < self.life.born.world.preset.biller.unnamed
         debit = {"method": "direct_debit"}
         frames = [

@@ -8,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtri
 
-from earlywarn.datasets.subscribers import REGIONS
 from earlywarn.simulate.calendar import Span
 from earlywarn.simulate.chance import key_of, uniform
+from earlywarn.simulate.economy import REGIONS
 from earlywarn.simulate.preset import Preset
 
-__all__ = ["CHANNELS", "CYCLE_DAYS", "SIGNUPS", "TRAITS", "draw_people"]
+__all__ = ["CHANNELS", "CYCLE_DAYS", "SIGNUPS", "TRAITS", "after_payday", "draw_people"]
 
 CHANNELS = ("email", "app", "sms", "letter")
 SIGNUPS = ("app", "web", "shop", "phone")
@@ -21,8 +21,8 @@ SIGNUPS = ("app", "web", "shop", "phone")
 (
     _BUSINESS, _REGION, _JOINS, _JOINED, _CAMPAIGN, _CHANNEL, _SIGNUP, _AGE, _SEX, _DEBIT, _CYCLE, _TERMS, _PAYDAY,
     _OTHERS, _HABIT, _FORGETS, _SLACK, _JUMP, _PARTS, _DISPUTES, _ANNOYS, _LOYAL, _REACH, _RUN, _USUAL, _DEVICE,
-    _DISCOUNT, _DRIFTS, _ATTITUDE,
-) = range(100, 129)  # fmt: skip
+    _DISCOUNT, _DRIFTS, _ATTITUDE, _READS, _CARD,
+) = range(100, 131)  # fmt: skip
 #: One row a customer. Days count from the first of the world; shares and rates as in `Preset`.
 TRAITS = np.dtype(
     [(name, np.uint64) for name in ("key",)]
@@ -30,14 +30,14 @@ TRAITS = np.dtype(
         (name, np.int64)
         for name in (
             "number", "business", "region", "since", "campaign", "channel", "signup", "age", "female",
-            "debit", "cycle", "terms", "payday", "other_day", "run", "device", "discount",
+            "debit", "card", "cycle", "terms", "payday", "other_day", "run", "device", "discount",
         )
     ]
     + [
         (name, np.float64)
         for name in (
             "habit", "forgets", "slack", "jump", "others", "parts", "disputes", "annoys", "loyal", "reach", "fee",
-            "bounces", "attitude", "drifts",
+            "bounces", "attitude", "drifts", "reads",
         )
     ]
 )  # fmt: skip
@@ -79,6 +79,7 @@ def draw_people(preset: Preset, seed: int, first: int, count: int, span: Span) -
     made["age"] = np.clip(46 + 16 * normal(_AGE), 18, 90)
     made["female"] = u(_SEX) < 0.5
     made["debit"] = u(_DEBIT) < people.direct_debit
+    made["card"] = (made["debit"] == 0) & (u(_CARD) < people.cards)
     made["cycle"] = 1 + (u(_CYCLE) * CYCLE_DAYS).astype(np.int64)
     terms = np.array(preset.bill.terms)
     made["terms"] = terms[(u(_TERMS) * len(terms)).astype(np.int64)]
@@ -105,6 +106,7 @@ def draw_people(preset: Preset, seed: int, first: int, count: int, span: Span) -
     made["discount"] = u(_DISCOUNT) < preset.bill.discount
     made["bounces"] = np.where(made["channel"] == CHANNELS.index("letter"), 0.0, attention.bounces)
     made["attitude"] = normal(_ATTITUDE)
+    made["reads"] = attention.reads_spread * normal(_READS)
     return made
 
 
@@ -115,3 +117,14 @@ def _share_around(mean: float, shape: float, u: npt.NDArray[np.float64]) -> npt.
     # u**p has the mean 1 / (1 + p); the smaller the shape, the higher the power, and the rest is a factor
     power = 1 / shape
     return np.minimum(mean * (1 + power) * u**power, 0.9)
+
+
+def after_payday(payday: Any) -> Any:
+    """The day of the month after a payday that every month has.
+
+    Examples
+    --------
+    >>> [after_payday(day) for day in (1, 15, 25, 28)]
+    [2, 16, 26, 1]
+    """
+    return payday % 28 + 1

@@ -8,7 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from earlywarn.errors import DataError, suggest
 
@@ -30,6 +30,7 @@ class People(_Part):
 
     business: Share
     direct_debit: Share = Field(description="share of accounts that the biller collects from")
+    cards: Share = Field(description="share of the others that pays by card")
     joins: Share = Field(description="share that joins on the way, over 24 months")
     campaign: Share = Field(description="share of the new that came through the campaign")
     campaign_means: float = Field(description="by how much means are shorter for them")
@@ -88,6 +89,7 @@ class Attention(_Part):
     forgets_shape: Positive = Field(description="the smaller, the fewer customers do most of the forgetting")
     remembers: Share = Field(description="chance a day to come across a bill that was put away")
     reads: dict[Literal["email", "app", "sms", "letter"], Share] = Field(description="messages read within a day")
+    reads_spread: NotNegative = Field(description="between customers, log-odds")
     bounces: Share
     drifting: Share = Field(default=0.0, description="share of customers who attend to bills later and later")
     drift_days: NotNegative = Field(default=0.5, description="days later, each month")
@@ -127,13 +129,22 @@ class Biller(_Part):
     errors: Share = Field(description="share of wrong bills, too high by half")
     outages: NotNegative = Field(description="a year and region")
     other_returns: Share = Field(description="collections returned for the account or the mandate")
-    returned_after: dict[str, Share] = Field(description="bank days until a collection comes back")
+    returned_after: dict[Literal["1", "2", "3", "4", "5"], Share] = Field(
+        description="shares by the bank days until a collection comes back"
+    )
     retry_days: Days
     reminders: tuple[Days, Days] = Field(description="days after due of the first and the second")
     reads_reminder: Share
     written_off: Days = Field(description="days after due")
     unnamed: Share = Field(default=0.1, description="share of transfers that name no invoice")
     agrees: Share = Field(description="chance that a plan in instalments is agreed at the second reminder")
+
+    @field_validator("returned_after")
+    @classmethod
+    def _add_up(cls, shares: dict[str, float]) -> dict[str, float]:
+        if abs(sum(shares.values()) - 1) > 1e-9:
+            raise ValueError(f"the shares add up to {sum(shares.values()):g}, not to 1")
+        return shares
 
 
 class Contacts(_Part):
@@ -144,6 +155,7 @@ class Contacts(_Part):
     window_spread: NotNegative = Field(description="between windows of one customer, log-odds")
     resolves: Share = Field(description="chance that a call solves a dispute about a high bill")
     accepts: Share = Field(description="chance that an offer is accepted when means are short")
+    heeds: Share = Field(description="chance to use no more than usual once told of high use")
     answers: Share = Field(description="chance that a satisfaction survey is answered")
     annoys: dict[Literal["notice", "call", "reminder"], NotNegative]
     forgiven: Positive = Field(description="days until annoyance has fallen to a third")
@@ -179,6 +191,11 @@ class Preset(_Part):
     biller: Biller
     contacts: Contacts
     leaving: Leaving
+
+    @property
+    def without_spikes(self) -> Preset:
+        """The same, where nobody uses more than usual."""
+        return self.model_copy(update={"use": self.use.model_copy(update={"spikes": 0.0})})
 
 
 def presets() -> tuple[str, ...]:

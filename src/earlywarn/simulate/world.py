@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -19,7 +20,7 @@ from earlywarn.simulate.calendar import AFTER, Span
 from earlywarn.simulate.columns import ids
 from earlywarn.simulate.consumption import Contracts, Use, draw_contracts, draw_use
 from earlywarn.simulate.economy import Economy
-from earlywarn.simulate.means import Future, draw_means
+from earlywarn.simulate.means import draw_means
 from earlywarn.simulate.people import CHANNELS, draw_people
 from earlywarn.simulate.preset import Preset, read_preset
 
@@ -60,7 +61,7 @@ class World:
     Raises
     ------
     DataError
-        D182 fewer customers or months than 1 and 3; as `read_preset`.
+        D182 fewer customers or months than 1 and 3, or no day; as `read_preset`.
 
     Examples
     --------
@@ -79,9 +80,13 @@ class World:
                 code="D182",
                 found=f"customers={customers}, months={months}, read_days={read_days}",
             )
+        try:
+            first = np.datetime64(start, "M")
+        except ValueError:
+            raise DataError(f"{start!r} is no day.", code="D182", hint="write it as 2024-07-01.") from None
         self.preset = read_preset(preset, **changes)
         self.customers, self.seed, self.read_days = customers, seed, read_days
-        self.span = Span(np.datetime64(start, "M"), months)
+        self.span = Span(first, months)
 
     @cached_property
     def economy(self) -> Economy:
@@ -136,14 +141,19 @@ class Another:
 
     Attributes
     ----------
+    past : Life
+        What was lived, from which bills before ``anew`` are taken.
     key : ndarray of uint64, shape (n,)
         Of draws from bill ``anew`` on.
-    anew : ndarray of int64, shape (n,)
+    resume, anew : ndarray of int64, shape (n,)
+        The first bill that is lived again, and the first whose draws are others.
     room, lost : ndarray, shape (n, n_weeks)
         As `Born.means`.
     """
 
+    past: Life
     key: npt.NDArray[np.uint64]
+    resume: Rows
     anew: Rows
     room: npt.NDArray[np.float32]
     lost: npt.NDArray[np.bool_]
@@ -169,7 +179,7 @@ class Born:
         """Room of each customer and week, and whether an income is lost then."""
         world = self.world
         key = self.people["key"]
-        return draw_means(world.preset.means, world.economy, self.people["region"], Future(key, key))
+        return draw_means(world.preset.means, world.economy, self.people["region"], key)
 
     @cached_property
     def starts(self) -> Rows:
@@ -184,33 +194,55 @@ class Born:
     def lived(self, begins: Rows, asked: Rows, another: Another | None = None) -> Life:
         """Run the loop over contacts, into the one future that there is, or into another."""
         from earlywarn.simulate import life_kernels as kernels
-
-        future = another or Another(self.people["key"], np.full(len(self.people), NO_BILL), *self.means)
+        from earlywarn.simulate.life_state import ANSWER, BILL
+        from earlywarn.simulate.restraint import use_after
 
         span, (n, slots) = self.world.span, self.billing.issued.shape
-        bills = np.zeros((n, slots), dtype=kernels.BILL)
-        answers = np.zeros(len(asked), dtype=kernels.ANSWER)
-        for name in kernels.ANSWER.names or ():
+        answers = np.zeros(len(asked), dtype=ANSWER)
+        for name in ANSWER.names or ():
             answers[name] = -1
-        annoyance, left = np.zeros((n, slots)), np.empty(n, dtype=np.int64)
-        billing = self.billing
+        if another is None:
+            bills, annoyance, left = np.zeros((n, slots), dtype=BILL), np.zeros((n, slots)), np.empty(n, dtype=np.int64)
+            resume, anew, key = np.zeros(n, dtype=np.int64), np.full(n, NO_BILL), self.people["key"]
+            room, lost = self.means
+        else:
+            past, resume, anew, key = another.past, another.resume, another.anew, another.key
+            bills, annoyance, room, lost = past.bills.copy(), past.annoyance.copy(), another.room, another.lost
+            left = np.where((past.bills["issued"] + 30 == past.left[:, None]).argmax(axis=1) < resume, past.left, -1)
+        use = use_after(self, np.repeat(np.arange(n), np.diff(begins)), asked) if len(asked) else self.use
+        billing = self.billing if use is self.use else self._billed(use)
         stacked = np.stack(
-            [billing.issued, billing.due, billing.fixed, billing.used, billing.wrong, billing.kind.astype(np.int64)], 2
+            [
+                billing.issued,
+                billing.due,
+                billing.fixed,
+                billing.used,
+                billing.wrong,
+                billing.kind.astype(np.int64),
+                billing.usual,
+                billing.last,
+            ],
+            2,
         )
         means = self.world.preset.means
         in_ranges(
             kernels.live, n, span.end, GRACE_DAYS, span.end + AFTER, self.figures, np.array(means.season)[span.month],
             span.of_month, span.weekday, span.bank_number, span.bank_day, self.people,
-            np.ascontiguousarray(future.key), future.anew, future.room, future.lost,
-            np.ascontiguousarray(stacked), billing.usual, begins, asked, bills, answers, annoyance, left,
+            np.ascontiguousarray(key), resume, anew, room, lost,
+            np.ascontiguousarray(stacked), billing.raised, begins, asked,
+            bills, answers, annoyance, left,
             steps=20.0 * n * slots,
         )  # fmt: skip
-        return Life(self, bills, annoyance, left, begins, asked, answers)
+        return Life(self, use, billing, bills, annoyance, left, begins, asked, answers)
+
+    def _billed(self, use: Use) -> Billing:
+        """Bills of another use than the one that was drawn."""
+        return draw_billing(self.world.preset, self.people, self.contracts, use, self.world.span)
 
     @cached_property
     def figures(self) -> npt.NDArray[np.void]:
         """The figures of the preset that the loop reads."""
-        from earlywarn.simulate.life_kernels import FIGURES
+        from earlywarn.simulate.life_state import FIGURES
 
         preset, row = self.world.preset, np.zeros(1, dtype=FIGURES)
         for part in (preset.attention, preset.means, preset.disputes, preset.biller, preset.contacts):
@@ -225,7 +257,8 @@ class Born:
             row[f"annoys_{kind}"] = much
         for name, value in preset.leaving.model_dump().items():
             row["leaves" if name == "usual" else f"leaves_{name}"] = value
-        waits = np.cumsum([preset.biller.returned_after.get(str(day), 0.0) for day in range(1, 5)])
+        row["months"] = preset.bill.months / preset.bill.per_month
+        waits = np.cumsum([dict(preset.biller.returned_after).get(str(day), 0.0) for day in range(1, 5)])  # type: ignore[call-overload]
         for day, share in enumerate(waits, 1):
             row[f"wait_{day}"] = share
         return row
@@ -243,15 +276,26 @@ class Born:
         own = self.people["channel"][place]
         asked = np.zeros((len(contacts), 4), dtype=np.int64)
         asked[:, 0], asked[:, 1] = day, contacts["action"].map(ACTIONS)
-        named = (
-            contacts["channel"].map({name: at for at, name in enumerate(CHANNELS)}) if "channel" in contacts else None
-        )
-        asked[:, 2] = own if named is None else np.where(named.isna(), own, named.fillna(0)).astype(np.int64)
-        asked[:, 3] = contacts["window"].to_numpy() if "window" in contacts else 0
+        asked[:, 2] = _numbers(contacts, "channel", CHANNELS, own)
+        asked[:, 3] = _numbers(contacts, "window", range(WINDOWS), 0)
         order = np.lexsort((day, place))
         begins = np.searchsorted(place[order], np.arange(len(self.people) + 1))
         log = contacts[[name for name in LOGGED if name in contacts]].iloc[order].reset_index(drop=True)
         return begins.astype(np.int64), np.ascontiguousarray(asked[order]), log
+
+
+def _numbers(contacts: pd.DataFrame, column: str, known: Sequence[Any], otherwise: Any) -> Rows:
+    """Places of words among those that are known, where they are given; D187 for another one."""
+    if column not in contacts:
+        return np.broadcast_to(np.asarray(otherwise, dtype=np.int64), len(contacts))
+    given = contacts[column]
+    found = given.map({word: at for at, word in enumerate(known)})
+    strange = given[given.notna() & found.isna()]
+    if len(strange):
+        raise DataError(
+            f"no {column} is called {strange.iloc[0]!r}.", code="D187", hint=f"one of {', '.join(map(str, known))}."
+        )
+    return np.where(found.isna(), otherwise, found.fillna(0)).astype(np.int64)
 
 
 def _place_of(born: Born, customer_id: pd.Series) -> Rows:
@@ -270,6 +314,9 @@ class Life:
     Attributes
     ----------
     born : Born
+    use : Use
+    billing : Billing
+        As it was, after what was done.
     bills : ndarray of BILL, shape (n, n_slots)
     annoyance : ndarray of float64, shape (n, n_slots)
     left : ndarray of int64, shape (n,)
@@ -277,6 +324,8 @@ class Life:
     """
 
     born: Born
+    use: Use = field(repr=False)
+    billing: Billing = field(repr=False)
     bills: npt.NDArray[np.void] = field(repr=False)
     annoyance: npt.NDArray[np.float64] = field(repr=False)
     left: Rows = field(repr=False)
@@ -284,6 +333,14 @@ class Life:
     contacts: Rows = field(repr=False)
     answers: npt.NDArray[np.void] = field(repr=False)
     log: pd.DataFrame = field(repr=False, default_factory=pd.DataFrame)
+
+    @cached_property
+    def ended(self) -> Rows:
+        """Day on which the contracts of each customer end, with the last bill; -1 for who stayed."""
+        issued = self.bills["issued"].astype(np.int64)
+        far = np.int64(1) << 32
+        last = np.where((issued >= 0) & (issued > self.left[:, None]), issued, far).min(axis=1, initial=far)
+        return np.where(self.left < 0, -1, np.where(last < far, last, self.left + 31))
 
     @cached_property
     def contact_owner(self) -> Rows:
@@ -306,7 +363,7 @@ class Life:
         Returns
         -------
         dict
-            use, means, bills and contacts as frames, and a title.
+            use, means, bills and contacts as frames, customer, and what is known about him.
 
         Raises
         ------
@@ -324,8 +381,9 @@ class Life:
         -------
         DataFrame
             invoice_id, customer_id, issued_on, due_on (as first stated), amount, paid_on (missing: never), late (not
-            paid `GRACE_DAYS` after due), cause (empty where it was not; one of `CAUSES`), forgot, disputed, and
-            annoyance when it was issued.
+            paid `GRACE_DAYS` after the day that was agreed last, collected in vain, or a plan agreed before due that
+            was broken), cause (empty where it was not late), forgot (put away), attended_on, disputed, postponed,
+            in_instalments, and annoyance when it was issued.
         """
         from earlywarn.simulate.records import make_truth
 

@@ -1,35 +1,42 @@
-"""A world larger than memory: customers block by block, from draws to Parquet files."""
+"""A world larger than memory: customers block by block, from draws to Parquet files, and on into a store."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from earlywarn.compiled import in_parts
 from earlywarn.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from earlywarn.simulate.world import World
+    from earlywarn.tables.store import LedgerStore
 
-__all__ = ["write_tables"]
+__all__ = ["write_store", "write_tables"]
 
-#: Rows of use and bills, about, that are made at once.
-BLOCK_ROWS = 2_000_000
+#: Rows of use, about, that are made at once, and how many such blocks at the same time.
+BLOCK_ROWS, AT_ONCE = 1_000_000, 2
 #: The folder of what no table shows.
 TRUTH = "truth"
 #: Tables that are the same for every block.
 _ONCE = ("regions",)
+#: The share of the time that goes into living, the rest into the store.
+_LIVING = 0.4
+Report = Callable[[float], None]
 
 
 def write_tables(
     world: World,
     path: str | os.PathLike[str],
     *,
+    contacts: pd.DataFrame | None = None,
     truth: bool = True,
-    progress: Callable[[float], None] | None = None,
+    progress: Report | None = None,
 ) -> dict[str, int]:
     """Write the tables of a world as Parquet: a file a table, or a folder of files, one a block of customers.
 
@@ -38,6 +45,8 @@ def write_tables(
     world : World
     path : str or path
         A folder that is new or empty.
+    contacts : DataFrame, optional
+        What is done, as `World.live` takes it: a pilot, say.
     truth : bool
         Write `Life.truth` as well, into the folder ``truth``, apart from the tables.
     progress : callable, optional
@@ -54,28 +63,118 @@ def write_tables(
         D183 when the folder holds something.
     """
     folder = Path(path)
+    _refuse_what_is_there(folder)
+    return _write(world, folder, contacts, folder / TRUTH if truth else None, progress)
+
+
+def write_store(
+    world: World,
+    path: str | os.PathLike[str],
+    *,
+    contacts: pd.DataFrame | None = None,
+    truth: str | os.PathLike[str] | None = None,
+    buckets: int | None = None,
+    progress: Report | None = None,
+) -> LedgerStore:
+    """Let a world live into a `LedgerStore`, block by block; a million customers need a few gigabytes of memory.
+
+    Parameters
+    ----------
+    world : World
+    path : str or path
+        As in `LedgerStore.write`. What is on the way lies in a folder beside it until the store is written.
+    contacts : DataFrame, optional
+        What is done, as `World.live` takes it.
+    truth : str or path, optional
+        A new folder for `Life.truth`, outside the store; left out when not named.
+    buckets : int, optional
+        As in `LedgerStore.write`.
+    progress : callable, optional
+        Called with the share that is done.
+
+    Returns
+    -------
+    LedgerStore
+
+    Raises
+    ------
+    DataError
+        D183 when the folder of the truth holds something; as `LedgerStore.write`.
+    """
+    from earlywarn.tables.store import LedgerStore
+    from earlywarn.tables.store_folder import refuse_other_content
+
+    refuse_other_content(Path(path))
+    apart = None if truth is None else Path(truth)
+    if apart is not None:
+        _refuse_what_is_there(apart)
+    report = progress or (lambda share: None)
+    target = Path(path).absolute()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as between:
+        folder = Path(between)
+        rows = _write(world, folder, contacts, apart, lambda share: report(_LIVING * share))
+        homes = {name: _home(folder, name, world) for name in rows if name != TRUTH}
+        tables: dict[str, Any] = {
+            name: home if home != folder else folder / f"{name}.parquet" for name, home in homes.items()
+        }
+        return LedgerStore.write(
+            target, currency="EUR", until=str(world.span.dates(world.span.end)), buckets=buckets,
+            progress=lambda share: report(_LIVING + (1 - _LIVING) * share), **tables,
+        )  # fmt: skip
+
+
+def _refuse_what_is_there(folder: Path) -> None:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise DataError(f"{folder} is not empty.", code="D183", hint="name a new folder.")
+
+
+def _blocks(world: World) -> range:
+    """First customers of the blocks."""
     reads = world.span.end / world.read_days * (1 + world.preset.people.second_contract)
-    size = max(100, int(BLOCK_ROWS / reads))
-    rows: dict[str, int] = {}
-    several = size < world.customers
-    for block, first in enumerate(range(0, world.customers, size)):
-        life = world.born(first, size).live()
-        frames: dict[str, Any] = dict(life.tables())
-        if truth:
-            frames[TRUTH] = life.truth()
-        for name, frame in frames.items():
-            if block and name in _ONCE:
+    return range(0, world.customers, max(100, int(BLOCK_ROWS / reads)))
+
+
+def _home(folder: Path, name: str, world: World) -> Path:
+    """Where a table lies: in a folder of its own where there are several blocks."""
+    return folder / name if len(_blocks(world)) > 1 and name not in _ONCE else folder
+
+
+def _write(
+    world: World, folder: Path, contacts: pd.DataFrame | None, truth: Path | None, progress: Report | None
+) -> dict[str, int]:
+    """Write every block; rows by table."""
+    blocks, rows = _blocks(world), dict[str, int]()
+
+    def written(first: int) -> dict[str, int]:
+        counts = {}
+        for name, frame in _frames(world, first, blocks.step, contacts, truth is not None):
+            if name in _ONCE and first:
                 continue
-            rows[name] = rows.get(name, 0) + len(frame)
-            apart = folder / name if several or name == TRUTH else folder
-            _write(frame, apart / (f"{block:05d}.parquet" if several else f"{name}.parquet"))
+            home = truth if name == TRUTH and truth is not None else _home(folder, name, world)
+            home.mkdir(parents=True, exist_ok=True)
+            several = len(blocks) > 1 and name not in _ONCE
+            frame.to_parquet(home / f"{first // blocks.step:05d}.parquet" if several else home / f"{name}.parquet",
+                             index=False, compression="lz4")  # fmt: skip
+            counts[name] = len(frame)
+        return counts
+
+    for done, counts in enumerate(in_parts(written, blocks, most=AT_ONCE), start=1):
+        for name, count in counts.items():
+            rows[name] = rows.get(name, 0) + count
         if progress is not None:
-            progress(min(1.0, (first + size) / world.customers))
+            progress(done / len(blocks))
     return rows
 
 
-def _write(frame: pd.DataFrame, file: Path) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    frame.to_parquet(file, index=False, compression="zstd")
+def _frames(
+    world: World, first: int, count: int, contacts: pd.DataFrame | None, truth: bool
+) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The tables of one block of customers."""
+    born = world.born(first, count)
+    own = None if contacts is None else contacts[contacts["customer_id"].isin(born.ids)]
+    life = born.live(own)
+    found: dict[str, Any] = life.tables()
+    yield from found.items()
+    if truth:
+        yield TRUTH, life.truth()
