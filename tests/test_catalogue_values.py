@@ -142,6 +142,7 @@ BY_HAND = {
     "direct_debit_left_last1": 0.0,
     # February's invoice was viewed, January's approved; the last one neither
     "invoice_unviewed_60d": 1.0,
+    "invoice_viewed_share_365d": 0.5,
     "invoice_unapproved_365d": 1.0,
     "invoice_rejected_count_365d": 1.0,
     "invoice_due_moved_count_365d": 1.0,
@@ -339,7 +340,9 @@ def tables() -> dict[str, pd.DataFrame]:
             "invoice_id happened_at event due_on channel",
             ("a1", "2025-12-02", "rejected", None, None),
             ("a1", "2025-12-03", "due_changed", "2025-12-15", None),
+            ("a2", "2026-01-02", "sent", None, "email"),
             ("a2", "2026-01-03", "approved", None, None),
+            ("a3", "2026-02-02", "sent", None, "email"),
             ("a3", "2026-02-03", "viewed", None, None),
             ("a4", "2026-03-10", "sent", None, "email"),
             ("a4", "2026-03-11", "bounced", None, "email"),

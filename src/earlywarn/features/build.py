@@ -162,15 +162,14 @@ def _framed(
 def _put(values: Column, numbers: npt.NDArray[Any], rows: Rows) -> None:
     """Write numbers as float32 at some rows; those beyond it are missing."""
     assert not isinstance(values, Codes)
-    if numbers.dtype == np.float32 and values.flags.c_contiguous and values.flags.writeable:
+    if values.ndim and numbers.dtype == np.float32 and values.flags.c_contiguous and values.flags.writeable:
         from earlywarn.features import kernels
 
         kernels.put(0, len(rows), rows, values, numbers)
         return
     with np.errstate(over="ignore"):
         cells = values.astype(numbers.dtype)
-    cells[np.isinf(cells)] = np.nan
-    numbers[rows] = cells
+    numbers[rows] = np.where(np.isinf(cells), np.nan, cells)
 
 
 def _check(feature: Feature, ledger: Ledger) -> None:

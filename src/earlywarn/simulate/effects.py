@@ -7,7 +7,7 @@ between two lives is what the action caused; probabilities are shares over futur
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -101,13 +101,17 @@ def outcomes(
 
 
 def true_p_late(
-    life: Life, as_of: Any, draws: int = 200, progress: Callable[[float], None] | None = None
+    life: Life,
+    as_of: Any,
+    draws: int = 200,
+    *,
+    given: Literal["state", "past"] = "state",
+    progress: Callable[[float], None] | None = None,
 ) -> pd.DataFrame:
-    """The probability that the next bill is late, given all that a customer is and has, and how the bill stands.
+    """The probability that the next bill is late, given all that a customer is, and how the bill stands.
 
-    Means are drawn anew from the week after ``as_of`` on, and so is all luck of the bill, with what is hidden in it
-    (was it put away?); of these futures only those count in which the bill stood as it did: seen or not, disputed or
-    not, paid in part or not. It knows the traits and the means of the day, which nobody could: no model is better.
+    Means are drawn anew, and so is all luck of the bill, with what is hidden in it (was it put away?); of these futures
+    only those count in which the bill stood as it did: seen or not, disputed or not, paid in part or not.
 
     Parameters
     ----------
@@ -115,6 +119,11 @@ def true_p_late(
         What is done from ``as_of`` on is left out.
     as_of : date-like
     draws : int
+    given : str
+        ``state``: the means of the day are known; no model can be better, and none can be as good. ``past``: means are
+        known until the customer's last payment, or until the day where an older bill is open; what they became since
+        has shown in nothing yet. All that tables can tell of a customer is contained in it, so no model that reads
+        tables can be better.
     progress : callable, optional
         Called with the share that is done.
 
@@ -135,16 +144,20 @@ def true_p_late(
     slot = _next_due(bills, day)
     who = np.flatnonzero(slot >= 0)
     still_open = (bills["issued"] >= 0) & (bills["issued"] < day) & _unpaid(bills, day)
-    resume = np.where(slot >= 0, np.minimum(still_open.argmax(axis=1), slot), bills.shape[1])
+    oldest = np.minimum(still_open.argmax(axis=1), slot)
+    resume = np.where(slot >= 0, oldest, bills.shape[1])
     anew = np.where(slot >= 0, slot, NO_BILL)
+    since = np.full(len(slot), day // 7 + 1)
+    if given == "past":
+        paid = np.where((bills["issued"] >= 0) & (bills["paid"] >= 0) & (bills["paid"] < day), bills["paid"], -7)
+        since = np.where(oldest < slot, since, paid.max(axis=1) // 7 + 1)
     wanted = _standing(bills[who, slot[who]], day)
     late, same = np.zeros(len(who)), np.zeros(len(who), dtype=np.int64)
     number, region = born.people["number"], born.people["region"]
-    room, lost = born.means[0].copy(), born.means[1].copy()
     for draw in range(draws):
         key = key_of(world.seed, number, salt=draw + 1)
-        draw_means_anew(world.preset.means, world.economy, region, key, room, lost, day // 7 + 1, _WEEKS)
-        another = Another(life, key, resume, anew, room, lost)
+        means = draw_means_anew(world.preset.means, world.economy, region, key, born.means, since, day // 7 + _WEEKS)
+        another = Another(life, key, resume, anew, *means)
         bill = born.lived(life.contact_begins, life.contacts, another).bills[who, slot[who]]
         counts = (_standing(bill, day) == wanted).all(axis=1)
         late += counts & is_late(bill)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -64,50 +63,64 @@ def draw_means(
     """
     n, weeks = len(region), economy.of_week().shape[1]
     room, lost = np.empty((n, weeks), dtype=np.float32), np.empty((n, weeks), dtype=bool)
-    before = ndtri(uniform(key, _SWING, np.array(0))), np.zeros(n, dtype=bool)
-    for week, swing, here in _weeks(means, economy, region, key, before, FIRST_WEEK, weeks):
+    swing, here = ndtri(uniform(key, _SWING, np.array(0))), np.zeros(n, dtype=bool)
+    rate = _rate(means, economy)
+    for week in range(FIRST_WEEK, weeks):
+        swing, here = _next(means, rate[region, max(week, 0)], key, swing, here, week)
         if week >= 0:
-            _put(means, swing, here, room, lost, week)
+            room[:, week], lost[:, week] = means.within * swing - means.shock * here, here
     return room, lost
 
 
 def draw_means_anew(
-    means: Means, economy: Economy, region: npt.NDArray[np.int64], key: npt.NDArray[np.uint64], room: Any, lost: Any,
-    week: int, count: int,
-) -> None:  # fmt: skip
-    """Draw the means of some weeks anew, from what they were in the week before on; ``room`` and ``lost`` are written.
+    means: Means, economy: Economy, region: npt.NDArray[np.int64], key: npt.NDArray[np.uint64],
+    known: tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]], since: npt.NDArray[np.int64], stop: int,
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:  # fmt: skip
+    """Means that are drawn anew from a week on, from what they were in the week before.
 
     Parameters
     ----------
     means, economy, region, key
         As in `draw_means`.
+    known : tuple of ndarray
+        As `draw_means` gave them.
+    since : ndarray of int64, shape (n,)
+        The first week that is drawn anew; for 0 and below nothing is known of the means.
+    stop : int
+        Weeks from here on are not looked at, and stay as they were.
+
+    Returns
+    -------
     room, lost : ndarray, shape (n, n_weeks)
-    week, count : int
-        The first that is drawn anew, and how many are.
     """
-    here = lost[:, week - 1].copy()
-    before = (room[:, week - 1] + means.shock * here) / max(means.within, 1e-9), here
-    for at, swing, here in _weeks(means, economy, region, key, before, week, min(week + count, room.shape[1])):
-        _put(means, swing, here, room, lost, at)
+    room, lost = known[0].copy(), known[1].copy()
+    first = max(1, int(since.min(initial=stop)))
+    nothing = since <= 0
+    shocked = means.shocks / 52 * means.shock_weeks
+    swing = np.where(nothing, ndtri(uniform(key, _SWING, np.array(0))), 0.0)
+    here = nothing & (uniform(key, _LOSS, np.array(0)) < shocked / (1 + shocked))
+    rate = _rate(means, economy)
+    for week in range(first, min(stop, room.shape[1])):
+        begins = (since == week) | (week == first) & ~nothing
+        swing = np.where(begins, (room[:, week - 1] + means.shock * lost[:, week - 1]) / max(means.within, 1e-9), swing)
+        here = np.where(begins, lost[:, week - 1], here)
+        swing, here = _next(means, rate[region, week], key, swing, here, week)
+        anew = since <= week
+        room[:, week] = np.where(anew, means.within * swing - means.shock * here, room[:, week])
+        lost[:, week] = np.where(anew, here, lost[:, week])
+    return room, lost
 
 
-def _weeks(
-    means: Means, economy: Economy, region: Any, key: Any, before: tuple[Any, Any], first: int, stop: int
-) -> Iterator[tuple[int, Any, Any]]:
-    """Each week, with the swing of means and whether an income is lost, from those of the week before on."""
-    swing, here = before
-    rate = means.shocks / 52 * np.exp(means.region * (economy.of_week() - USUAL_UNEMPLOYMENT))
-    stay = np.exp(-1 / means.weeks)
-    for week in range(first, stop):
-        number = np.array(week - FIRST_WEEK + 1)
-        begins = uniform(key, _LOSS, number) < rate[region, max(week, 0)]
-        ends = uniform(key, _RECOVERY, number) < 1 / means.shock_weeks
-        here = np.where(here, ~ends, begins)
-        if week >= 0:
-            swing = stay * swing + np.sqrt(1 - stay * stay) * ndtri(uniform(key, _SWING, number))
-        yield week, swing, here
+def _rate(means: Means, economy: Economy) -> npt.NDArray[np.float64]:
+    """Chance of a loss of income, by region and week."""
+    found: npt.NDArray[np.float64] = means.shocks / 52 * np.exp(means.region * (economy.of_week() - USUAL_UNEMPLOYMENT))
+    return found
 
 
-def _put(means: Means, swing: Any, here: Any, room: Any, lost: Any, week: int) -> None:
-    lost[:, week] = here
-    room[:, week] = means.within * swing - means.shock * here
+def _next(means: Means, rate: Any, key: Any, swing: Any, here: Any, week: int) -> tuple[Any, Any]:
+    """Swing of means and whether an income is lost, a week later."""
+    number, stay = np.array(week - FIRST_WEEK + 1), np.exp(-1 / means.weeks)
+    here = np.where(here, uniform(key, _RECOVERY, number) >= 1 / means.shock_weeks, uniform(key, _LOSS, number) < rate)
+    if week >= 0:
+        swing = stay * swing + np.sqrt(1 - stay * stay) * ndtri(uniform(key, _SWING, number))
+    return swing, here
