@@ -104,7 +104,7 @@ def make_life(life: Life, row: int) -> dict[str, Any]:
         "customer": str(born.ids[row]),
         "about": {
             "business": bool(t["business"]),
-            "forgets": float(t["forgets"]),
+            "forgets": None if t["debit"] else float(t["forgets"]),
             "pays": "collected" if t["debit"] else "card" if t["card"] else "transfer",
         },
     }
