@@ -205,7 +205,7 @@ def _pay(w: Everybody, x: Person, b: Any, day: int) -> None:
         return
     if (
         s.manual == 0
-        or day <= b.returned
+        or day < b.returned + (3 if b.returned >= 0 else 0)  # until the bank has told
         or day <= s.retry_on
         or s.before > day
         or (t.run >= 0 and w.weekday[day] != t.run)
