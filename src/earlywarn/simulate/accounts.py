@@ -85,6 +85,7 @@ def _schedule(life: Life, accounts: Frame) -> Frame:
     """A device paid off in three parts after the end, agreed a week before it: few of those who have one."""
     people, span = life.born.people, life.born.world.span
     few = (people["device"] == 1) & (uniform(people["key"], _PLANNED, np.array(0)) < _PLANNED_SHARE)
+    few &= accounts["due_day"].notna().to_numpy()
     own = accounts[few & (people["since"] < span.end - 60) & (life.left < 0)]
     parts = own.loc[own.index.repeat(3), ["customer_id", "account_id", "collect_by", "due_day"]].reset_index(drop=True)
     month = span.months + np.tile(np.arange(3), len(own)) + 1
