@@ -84,9 +84,8 @@ def run(asked: argparse.Namespace) -> int:
             "no folder was named.", code="D183", hint="earlywarn simulate out/, or --show for a preset's figures."
         )
     world = World(asked.preset, asked.customers, asked.months, asked.seed, asked.start, read_days=asked.read_days)
-    truth = (
-        None if asked.no_truth else asked.out.parent / f"{asked.out.name}-truth" if asked.store else asked.out / "truth"
-    )
+    truth = asked.out.parent / f"{asked.out.name}-truth" if asked.store else asked.out / "truth"
+    truth = None if asked.no_truth else truth
     contacts = _history(world, asked.history)
     with progress("simulating") as report:
         if asked.store:

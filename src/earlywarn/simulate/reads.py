@@ -31,10 +31,10 @@ def usage(life: Life) -> Frame:
     contract, read = np.nonzero(there)
     owner = contracts.owner[contract]
     number = contract_number(born.people["number"][owner], contracts.second[contract])
-    quantity = np.round(use.quantity[contract, read].astype(np.float64), 3)
+    whole = np.round(use.quantity[:, :reads].astype(np.float64), 3)
+    quantity = whole[contract, read]
     cost, inside = quantity * preset.bill.price, np.ones(len(quantity), dtype=bool)
     if preset.bill.scheme == "allowance":
-        whole = np.round(use.quantity[:, :reads].astype(np.float64), 3)
         above = above_allowance(preset, contracts, born.starts, whole, use.days)[contract, read]
         cost, inside = above * preset.bill.price, above == 0
     return pd.DataFrame(

@@ -142,7 +142,7 @@ class Another:
     Attributes
     ----------
     past : Life
-        What was lived, from which bills before ``anew`` are taken.
+        What was lived under the same contacts, from which use and the bills before ``resume`` are taken.
     key : ndarray of uint64, shape (n,)
         Of draws from bill ``anew`` on.
     resume, anew : ndarray of int64, shape (n,)
@@ -205,12 +205,13 @@ class Born:
             bills, annoyance, left = np.zeros((n, slots), dtype=BILL), np.zeros((n, slots)), np.empty(n, dtype=np.int64)
             resume, anew, key = np.zeros(n, dtype=np.int64), np.full(n, NO_BILL), self.people["key"]
             room, lost = self.means
+            use = use_after(self, np.repeat(np.arange(n), np.diff(begins)), asked) if len(asked) else self.use
+            billing = self.billing if use is self.use else self._billed(use)
         else:
             past, resume, anew, key = another.past, another.resume, another.anew, another.key
             bills, annoyance, room, lost = past.bills.copy(), past.annoyance.copy(), another.room, another.lost
+            use, billing = past.use, past.billing
             left = np.where((past.bills["issued"] + 30 == past.left[:, None]).argmax(axis=1) < resume, past.left, -1)
-        use = use_after(self, np.repeat(np.arange(n), np.diff(begins)), asked) if len(asked) else self.use
-        billing = self.billing if use is self.use else self._billed(use)
         stacked = np.stack(
             [
                 billing.issued,
@@ -229,7 +230,7 @@ class Born:
             kernels.live, n, span.end, GRACE_DAYS, span.end + AFTER, self.figures, np.array(means.season)[span.month],
             span.of_month, span.weekday, span.bank_number, span.bank_day, self.people,
             np.ascontiguousarray(key), resume, anew, room, lost,
-            np.ascontiguousarray(stacked), billing.raised, begins, asked,
+            stacked, billing.raised, begins, asked,
             bills, answers, annoyance, left,
             steps=20.0 * n * slots,
         )  # fmt: skip
@@ -258,8 +259,8 @@ class Born:
         for name, value in preset.leaving.model_dump().items():
             row["leaves" if name == "usual" else f"leaves_{name}"] = value
         row["months"] = preset.bill.months / preset.bill.per_month
-        waits = np.cumsum([dict(preset.biller.returned_after).get(str(day), 0.0) for day in range(1, 5)])  # type: ignore[call-overload]
-        for day, share in enumerate(waits, 1):
+        by_day = {str(day): share for day, share in preset.biller.returned_after.items()}
+        for day, share in enumerate(np.cumsum([by_day.get(str(day), 0.0) for day in range(1, 5)]), 1):
             row[f"wait_{day}"] = share
         return row
 

@@ -114,9 +114,8 @@ def write_store(
     with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as between:
         folder = Path(between)
         rows = _write(world, folder, contacts, apart, lambda share: report(_LIVING * share))
-        homes = {name: _home(folder, name, world) for name in rows if name != TRUTH}
         tables: dict[str, Any] = {
-            name: home if home != folder else folder / f"{name}.parquet" for name, home in homes.items()
+            name: folder / (name if _is_cut(world, name) else f"{name}.parquet") for name in rows if name != TRUTH
         }
         return LedgerStore.write(
             target, currency="EUR", until=str(world.span.dates(world.span.end)), buckets=buckets,
@@ -135,9 +134,9 @@ def _blocks(world: World) -> range:
     return range(0, world.customers, max(100, int(BLOCK_ROWS / reads)))
 
 
-def _home(folder: Path, name: str, world: World) -> Path:
-    """Where a table lies: in a folder of its own where there are several blocks."""
-    return folder / name if len(_blocks(world)) > 1 and name not in _ONCE else folder
+def _is_cut(world: World, name: str) -> bool:
+    """Whether a table lies in a folder of its own, a file a block, and not in one file."""
+    return len(_blocks(world)) > 1 and name not in _ONCE
 
 
 def _write(
@@ -151,11 +150,11 @@ def _write(
         for name, frame in _frames(world, first, blocks.step, contacts, truth is not None):
             if name in _ONCE and first:
                 continue
-            home = truth if name == TRUTH and truth is not None else _home(folder, name, world)
+            is_cut = _is_cut(world, name)
+            home = truth if name == TRUTH and truth is not None else folder / name if is_cut else folder
             home.mkdir(parents=True, exist_ok=True)
-            several = len(blocks) > 1 and name not in _ONCE
-            frame.to_parquet(home / f"{first // blocks.step:05d}.parquet" if several else home / f"{name}.parquet",
-                             index=False, compression="lz4")  # fmt: skip
+            file = f"{first // blocks.step:05d}" if is_cut else name
+            frame.to_parquet(home / f"{file}.parquet", index=False, compression="lz4")
             counts[name] = len(frame)
         return counts
 
