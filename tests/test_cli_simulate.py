@@ -56,14 +56,16 @@ def test_many_customers_are_written_block_by_block(tmp_path: Path, monkeypatch: 
     assert len([*(tmp_path / "out" / "usage").iterdir()]) == 3
 
 
+@pytest.mark.parametrize("processes", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_world_goes_straight_into_a_store_as_its_tables_would(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    processes: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from earlywarn.simulate import writing
+    from earlywarn.simulate import write_store
+    from earlywarn.tables import store_parts
 
-    monkeypatch.setattr(writing, "BLOCK_ROWS", 1)
+    monkeypatch.setattr(store_parts, "WORTH_PROCESSES", 2 if processes else 9)
     world, told = World("energy", 230, 5), []
-    store = writing.write_store(world, tmp_path / "store", truth=tmp_path / "truth", buckets=3, progress=told.append)
+    store = write_store(world, tmp_path / "store", truth=tmp_path / "truth", buckets=3, progress=told.append)
     assert told == sorted(told)
     assert told[-1] == 1.0
     assert {path.name for path in tmp_path.iterdir()} == {"store", "truth"}

@@ -86,7 +86,7 @@ def test_a_customer_lives_alone_as_among_others() -> None:
     world = World("telecom", 200, 8)
     every = world.live()
     for number in (0, 77, 199):
-        alone = world.born(number, 1).live()
+        alone = world.born([number]).live()
         assert (alone.bills[0] == every.bills[number]).all()
         one = every.born.ids[number]
         assert alone.born.ids[0] == one

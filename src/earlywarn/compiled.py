@@ -25,7 +25,7 @@ from typing import Any, TypeVar
 
 from earlywarn.extras import require
 
-__all__ = ["cache_folder", "compiled", "in_parts", "in_ranges", "named_folder", "step", "threads"]
+__all__ = ["cache_folder", "compiled", "in_one_thread", "in_parts", "in_ranges", "named_folder", "step", "threads"]
 
 log = logging.getLogger("earlywarn")
 #: Fewer steps of a loop than this, about a millisecond, are not worth a thread.
@@ -226,6 +226,12 @@ def threads() -> int:
     return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
 
 
+def in_one_thread(work: Callable[[Part], Result], part: Part) -> Result:
+    """Work on one of several parts, in a thread or a process that does nothing else; loops inside keep to it."""
+    _HERE.is_part = True
+    return work(part)
+
+
 def in_parts(work: Callable[[Part], Result], parts: Sequence[Part], *, most: int | None = None) -> Iterator[Result]:
     """Work on parts in threads, and give the results in the order of the parts; loops inside keep to their thread.
 
@@ -246,12 +252,8 @@ def in_parts(work: Callable[[Part], Result], parts: Sequence[Part], *, most: int
         yield from map(work, parts)
         return
 
-    def alone(part: Part) -> Result:
-        _HERE.is_part = True
-        return work(part)
-
     with ThreadPoolExecutor(several) as pool:
-        waiting = [pool.submit(alone, part) for part in parts]
+        waiting = [pool.submit(in_one_thread, work, part) for part in parts]
         try:
             for done in waiting:
                 yield done.result()

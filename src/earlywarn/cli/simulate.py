@@ -72,9 +72,9 @@ def add(verbs: Any) -> None:
 
 def run(asked: argparse.Namespace) -> int:
     """Carry the verb out."""
+    from earlywarn.simulate import write_store, write_tables
     from earlywarn.simulate.preset import preset_text
     from earlywarn.simulate.world import World
-    from earlywarn.simulate.writing import write_store, write_tables
 
     if asked.show:
         say(preset_text(asked.preset))

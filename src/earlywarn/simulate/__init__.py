@@ -7,8 +7,9 @@ from earlywarn.simulate.biller import make_biller
 from earlywarn.simulate.effects import outcomes, true_p_late
 from earlywarn.simulate.history import calls_to_the_riskiest, randomised_pilot
 from earlywarn.simulate.preset import Preset, presets, read_preset
+from earlywarn.simulate.storing import write_store
 from earlywarn.simulate.world import Life, World
-from earlywarn.simulate.writing import write_store, write_tables
+from earlywarn.simulate.writing import write_tables
 
 __all__ = [
     "Life",

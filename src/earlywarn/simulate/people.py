@@ -45,14 +45,14 @@ TRAITS = np.dtype(
 CYCLE_DAYS = 28
 
 
-def draw_people(preset: Preset, seed: int, first: int, count: int, span: Span) -> npt.NDArray[np.void]:
-    """Traits of customers ``first … first + count``, the same whoever else is drawn.
+def draw_people(preset: Preset, seed: int, numbers: npt.NDArray[np.int64], span: Span) -> npt.NDArray[np.void]:
+    """Traits of some customers, the same whoever else is drawn.
 
     Returns
     -------
-    ndarray of TRAITS, shape (count,)
+    ndarray of TRAITS, shape (n_numbers,)
     """
-    key = key_of(seed, np.arange(first, first + count))
+    key, count = key_of(seed, numbers), len(numbers)
 
     def u(purpose: int) -> npt.NDArray[np.float64]:
         return np.asarray(uniform(key, purpose, np.zeros(count, dtype=np.int64)))
@@ -67,7 +67,7 @@ def draw_people(preset: Preset, seed: int, first: int, count: int, span: Span) -
     people, attention, means = preset.people, preset.attention, preset.means
     channels = dict[str, float](people.channels.items())
     made = np.zeros(count, dtype=TRAITS)
-    made["key"], made["number"] = key, np.arange(first, first + count)
+    made["key"], made["number"] = key, numbers
     business = u(_BUSINESS) < people.business
     joins = u(_JOINS) < people.joins * span.months / 24
     since = np.where(joins, 1 + u(_JOINED) * (span.end - 40), -30 - u(_JOINED) * 3000).astype(np.int64)

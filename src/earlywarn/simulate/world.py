@@ -93,21 +93,20 @@ class World:
         """How the regions fare."""
         return Economy(self.seed, self.span, self.preset.biller.outages)
 
-    def born(self, first: int = 0, count: int | None = None) -> Born:
+    def born(self, numbers: npt.ArrayLike | None = None) -> Born:
         """Some of the customers, with all that does not depend on what is done; the same whoever else is asked for.
 
         Parameters
         ----------
-        first : int
-        count : int, optional
-            All others when left out.
+        numbers : array-like of int, optional
+            Which of them, from 0 to ``customers - 1``, rising; all when left out.
 
         Returns
         -------
         Born
         """
-        many = self.customers - first if count is None else min(count, self.customers - first)
-        people = draw_people(self.preset, self.seed, first, many, self.span)
+        asked = np.arange(self.customers) if numbers is None else np.asarray(numbers, dtype=np.int64)
+        people = draw_people(self.preset, self.seed, asked, self.span)
         contracts = draw_contracts(self.preset, self.seed, people, self.span)
         use = draw_use(self.preset, contracts, self.span, self.read_days)
         billing = draw_billing(self.preset, people, contracts, use, self.span)
@@ -270,7 +269,8 @@ class Born:
             contacts = contacts[contacts["action"] != "none"]
         if contacts is None or not len(contacts):
             none = np.zeros((0, 4), dtype=np.int64)
-            return np.zeros(len(self.people) + 1, dtype=np.int64), none, pd.DataFrame(index=range(0))
+            logged = [] if contacts is None else [name for name in LOGGED if name in contacts]
+            return np.zeros(len(self.people) + 1, dtype=np.int64), none, pd.DataFrame(columns=logged, index=range(0))
         check_actions(contacts["action"])
         place = _place_of(self, contacts["customer_id"])
         day = self.world.span.day(contacts["day"].to_numpy())

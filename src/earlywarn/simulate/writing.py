@@ -1,12 +1,13 @@
-"""A world larger than memory: customers block by block, from draws to Parquet files, and on into a store."""
+"""A world larger than memory as files: customers block by block, from draws to Parquet."""
 
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from earlywarn.compiled import in_parts
 from earlywarn.errors import DataError
@@ -15,18 +16,15 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from earlywarn.simulate.world import World
-    from earlywarn.tables.store import LedgerStore
 
-__all__ = ["write_store", "write_tables"]
+__all__ = ["ONCE", "refuse_what_is_there", "write_tables"]
 
 #: Rows of use, about, that are made at once, and how many such blocks at the same time.
-BLOCK_ROWS, AT_ONCE = 1_000_000, 2
+BLOCK_ROWS, ATONCE = 1_000_000, 2
 #: The folder of what no table shows.
 TRUTH = "truth"
 #: Tables that are the same for every block.
-_ONCE = ("regions",)
-#: The share of the time that goes into living, the rest into the store.
-_LIVING = 0.4
+ONCE = ("regions",)
 Report = Callable[[float], None]
 
 
@@ -63,67 +61,12 @@ def write_tables(
         D183 when the folder holds something.
     """
     folder = Path(path)
-    _refuse_what_is_there(folder)
+    refuse_what_is_there(folder)
     return _write(world, folder, contacts, folder / TRUTH if truth else None, progress)
 
 
-def write_store(
-    world: World,
-    path: str | os.PathLike[str],
-    *,
-    contacts: pd.DataFrame | None = None,
-    truth: str | os.PathLike[str] | None = None,
-    buckets: int | None = None,
-    progress: Report | None = None,
-) -> LedgerStore:
-    """Let a world live into a `LedgerStore`, block by block; a million customers need a few gigabytes of memory.
-
-    Parameters
-    ----------
-    world : World
-    path : str or path
-        As in `LedgerStore.write`. What is on the way lies in a folder beside it until the store is written.
-    contacts : DataFrame, optional
-        What is done, as `World.live` takes it.
-    truth : str or path, optional
-        A new folder for `Life.truth`, outside the store; left out when not named.
-    buckets : int, optional
-        As in `LedgerStore.write`.
-    progress : callable, optional
-        Called with the share that is done.
-
-    Returns
-    -------
-    LedgerStore
-
-    Raises
-    ------
-    DataError
-        D183 when the folder of the truth holds something; as `LedgerStore.write`.
-    """
-    from earlywarn.tables.store import LedgerStore
-    from earlywarn.tables.store_folder import refuse_other_content
-
-    refuse_other_content(Path(path))
-    apart = None if truth is None else Path(truth)
-    if apart is not None:
-        _refuse_what_is_there(apart)
-    report = progress or (lambda share: None)
-    target = Path(path).absolute()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as between:
-        folder = Path(between)
-        rows = _write(world, folder, contacts, apart, lambda share: report(_LIVING * share))
-        tables: dict[str, Any] = {
-            name: folder / (name if _is_cut(world, name) else f"{name}.parquet") for name in rows if name != TRUTH
-        }
-        return LedgerStore.write(
-            target, currency="EUR", until=str(world.span.dates(world.span.end)), buckets=buckets,
-            progress=lambda share: report(_LIVING + (1 - _LIVING) * share), **tables,
-        )  # fmt: skip
-
-
-def _refuse_what_is_there(folder: Path) -> None:
+def refuse_what_is_there(folder: Path) -> None:
+    """D183 for a folder that holds something."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise DataError(f"{folder} is not empty.", code="D183", hint="name a new folder.")
 
@@ -136,7 +79,7 @@ def _blocks(world: World) -> range:
 
 def _is_cut(world: World, name: str) -> bool:
     """Whether a table lies in a folder of its own, a file a block, and not in one file."""
-    return len(_blocks(world)) > 1 and name not in _ONCE
+    return len(_blocks(world)) > 1 and name not in ONCE
 
 
 def _write(
@@ -148,7 +91,7 @@ def _write(
     def written(first: int) -> dict[str, int]:
         counts = {}
         for name, frame in _frames(world, first, blocks.step, contacts, truth is not None):
-            if name in _ONCE and first:
+            if name in ONCE and first:
                 continue
             is_cut = _is_cut(world, name)
             home = truth if name == TRUTH and truth is not None else folder / name if is_cut else folder
@@ -158,7 +101,7 @@ def _write(
             counts[name] = len(frame)
         return counts
 
-    for done, counts in enumerate(in_parts(written, blocks, most=AT_ONCE), start=1):
+    for done, counts in enumerate(in_parts(written, blocks, most=ATONCE), start=1):
         for name, count in counts.items():
             rows[name] = rows.get(name, 0) + count
         if progress is not None:
@@ -170,7 +113,7 @@ def _frames(
     world: World, first: int, count: int, contacts: pd.DataFrame | None, truth: bool
 ) -> Iterator[tuple[str, pd.DataFrame]]:
     """The tables of one block of customers."""
-    born = world.born(first, count)
+    born = world.born(np.arange(first, min(first + count, world.customers)))
     own = None if contacts is None else contacts[contacts["customer_id"].isin(born.ids)]
     life = born.live(own)
     found: dict[str, Any] = life.tables()

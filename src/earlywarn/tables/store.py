@@ -14,13 +14,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from earlywarn.dates import iso, moment
-from earlywarn.errors import DataError
 from earlywarn.tables.checks import text_of
 from earlywarn.tables.schema import STREAMS
 from earlywarn.tables.store_bucket import file_of
 from earlywarn.tables.store_buckets import bucket_of
 from earlywarn.tables.store_files import read_labels
 from earlywarn.tables.store_manifest import Plan, digest_of, read_manifest
+from earlywarn.tables.store_plan import refuse_number
 from earlywarn.tables.store_read import StoredLedger, latest, open_bucket, read_faults, strangers_notice
 from earlywarn.tables.store_write import ingest
 
@@ -143,10 +143,7 @@ class LedgerStore:
             ids that are neither text nor numbers, D175 a number of buckets that is not possible, D177 while something
             else is being written to the store, D176 when that finished meanwhile.
         """
-        if buckets is not None and not 1 <= buckets <= 10_000:
-            raise DataError(
-                f"buckets={buckets} is not possible.", code="D175", hint="write 1 to 10,000, or leave it out."
-            )
+        refuse_number(buckets)
         own = dict(extra or {})
         plan = Plan(
             buckets=buckets or 1,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,15 @@ from earlywarn.tables.ledger import Ledger
 from earlywarn.tables.order import in_order
 from earlywarn.tables.schema import STREAMS
 from earlywarn.tables.store_check import Rows, check_bucket, check_shared, strangers
-from earlywarn.tables.store_cut import Cut
 from earlywarn.tables.store_files import write_arrays, write_facts, write_table
+from earlywarn.tables.store_manifest import Plan
 
 __all__ = ["build_bucket", "build_shared", "file_of"]
 
 #: Debts are numbered by the rows of the schedule, so these keep their order.
 _IN_ROW_ORDER = ("schedule",)
+#: Gives the rows of a table that lie in a bucket.
+RowsOf = Callable[[str, int], list[Any]]
 
 
 def file_of(kind: str, name: str) -> str:
@@ -30,12 +32,15 @@ def file_of(kind: str, name: str) -> str:
     return f"{kind}.{quote(name, safe='')}"
 
 
-def build_bucket(cut: Cut, bucket: int, guests: pd.DataFrame, folder: Path) -> dict[str, Any]:
+def build_bucket(plan: Plan, rows_of: RowsOf, bucket: int, guests: pd.DataFrame, folder: Path) -> dict[str, Any]:
     """Check and settle one bucket and write its files.
 
     Parameters
     ----------
-    cut : Cut
+    plan : Plan
+    rows_of : callable
+        Gives the rows of a table that lie in a bucket as Arrow tables, in the order of their numbers ``_row``; asked
+        once for each table of this bucket.
     bucket : int
     guests : DataFrame
         As `earlywarn.tables.store_guests.find_guests` gives them.
@@ -46,13 +51,12 @@ def build_bucket(cut: Cut, bucket: int, guests: pd.DataFrame, folder: Path) -> d
     -------
     dict: what the manifest says of the bucket
     """
-    plan = cut.plan
     invited = guests[(guests["bucket"] == bucket).to_numpy()]
     rows = {}
     for name in plan.given:
         if name not in plan.regional:
-            own = _write_rows(cut, name, bucket, folder)
-            rows[name] = _rows(own, plan.columns[name], bucket, _invited(cut, name, invited))
+            own = _written(rows_of(name, bucket), name, folder)
+            rows[name] = _rows(own, plan.columns[name], bucket, _invited(rows_of, name, invited))
     checked = check_bucket(rows, bucket, plan)
     _write_checked(checked, rows, folder)
     del rows
@@ -74,12 +78,11 @@ def build_bucket(cut: Cut, bucket: int, guests: pd.DataFrame, folder: Path) -> d
     }
 
 
-def build_shared(cut: Cut, folder: Path) -> tuple[str, ...]:
+def build_shared(plan: Plan, rows_of: RowsOf, folder: Path) -> tuple[str, ...]:
     """Check the tables of regions and write them; names of all regions."""
-    plan = cut.plan
     rows = {}
     for name in plan.regional:
-        rows[name] = _rows(_write_rows(cut, name, 0, folder), plan.columns[name], 0, [])
+        rows[name] = _rows(_written(rows_of(name, 0), name, folder), plan.columns[name], 0, [])
     if not rows:
         return ()
     checked = check_shared(rows, plan)
@@ -108,47 +111,9 @@ def _write_settlement(ledger: Ledger, folder: Path) -> None:
 # -- rows as handed over -------------------------------------------------------------------------------------
 
 
-def _read(file: Path, columns: Mapping[str, Any]) -> Any:
-    """Rows of one file in the order of their numbers, text that repeats as a dictionary."""
-    import pyarrow as pa
+def _written(groups: list[Any], name: str, folder: Path) -> list[Any]:
     import pyarrow.parquet as pq
 
-    schema = pq.read_schema(file)
-    words = [field.name for field in schema if pa.types.is_string(field.type) or pa.types.is_dictionary(field.type)]
-    wanted = [name for name, kind in columns.items() if kind in ("text", "date") and name in words]
-    return pq.ParquetFile(file, read_dictionary=wanted).read()
-
-
-def _in_number_order(table: Any) -> Any:
-    number = table["_row"].to_numpy()
-    if (np.diff(number) > 0).all():
-        return table
-    return table.take(np.argsort(number, kind="stable"))
-
-
-def _groups(cut: Cut, name: str, bucket: int) -> list[Any]:
-    """The rows of one table that lie in a bucket: one Arrow table for each change of its types of columns."""
-    import pyarrow as pa
-
-    kinds = {column: cut.schemas[name].columns[column].kind for column in cut.plan.columns[name]}
-    groups: list[Any] = [_read(file, kinds) for file in cut.kept.get((name, bucket), [])]
-    new = [_read(file, kinds) for file in cut.new_files(name, bucket)]
-    if new:
-        names = new[0].column_names
-        groups.append(_in_number_order(pa.concat_tables([table.select(names) for table in new]).unify_dictionaries()))
-    merged: list[Any] = []
-    for table in groups:
-        if merged and merged[-1].schema.remove_metadata() == table.schema.remove_metadata():
-            merged[-1] = pa.concat_tables([merged[-1], table]).unify_dictionaries()
-        else:
-            merged.append(table)
-    return merged
-
-
-def _write_rows(cut: Cut, name: str, bucket: int, folder: Path) -> list[Any]:
-    import pyarrow.parquet as pq
-
-    groups = _groups(cut, name, bucket)
     for place, table in enumerate(groups):
         pq.write_table(
             table, folder / f"{file_of('rows', name)}.{place:03}.parquet", compression="zstd", compression_level=1,
@@ -158,14 +123,14 @@ def _write_rows(cut: Cut, name: str, bucket: int, folder: Path) -> list[Any]:
     return groups
 
 
-def _invited(cut: Cut, name: str, guests: pd.DataFrame) -> list[tuple[Any, int]]:
+def _invited(rows_of: RowsOf, name: str, guests: pd.DataFrame) -> list[tuple[Any, int]]:
     """Rows of one table that a bucket is shown from each other bucket."""
     import pyarrow as pa
 
     found = []
     for home, own in guests[(guests["table"] == name).to_numpy()].groupby("home", sort=True):
         asked = pa.array(own["row"].to_numpy())
-        for table in _groups(cut, name, int(str(home))):
+        for table in rows_of(name, int(str(home))):
             found.append((table.filter(pa.compute.is_in(table["_row"], asked)), int(str(home))))
     return found
 

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from earlywarn.extras import require
 from earlywarn.tables.schema import TABLES, TableSchema, declared
 from earlywarn.tables.store_buckets import bucket_sql, literal, quoted, word_sql
@@ -118,6 +120,25 @@ class Cut:
         """Files with the rows that are being added."""
         return sorted((self.folder / name / f"_bucket={bucket}").glob("*.parquet"))
 
+    def rows_of(self, name: str, bucket: int) -> list[Any]:
+        """The rows of one table that lie in a bucket: one Arrow table for each change of its types of columns."""
+        import pyarrow as pa
+
+        kinds = {column: self.schemas[name].columns[column].kind for column in self.plan.columns[name]}
+        groups: list[Any] = [_read(file, kinds) for file in self.kept.get((name, bucket), [])]
+        new = [_read(file, kinds) for file in self.new_files(name, bucket)]
+        if new:
+            names = new[0].column_names
+            stacked = pa.concat_tables([table.select(names) for table in new]).unify_dictionaries()
+            groups.append(_in_number_order(stacked))
+        merged: list[Any] = []
+        for table in groups:
+            if merged and merged[-1].schema.remove_metadata() == table.schema.remove_metadata():
+                merged[-1] = pa.concat_tables([merged[-1], table]).unify_dictionaries()
+            else:
+                merged.append(table)
+        return merged
+
     def words(self, name: str, *columns: str) -> str:
         """SQL of (id, id1, …, row, home) of all rows of a table, ids as the text that checks see."""
         relations = [
@@ -146,6 +167,24 @@ class Cut:
         columns = ", ".join(quoted(column) for column in kinds_of(self.duck, relation))
         found = self.duck.execute(f"SELECT count(*), bit_xor(hash({columns})) FROM ({relation})").fetchall()[0]
         return [int(found[0]), int(found[1] or 0)]
+
+
+def _read(file: Path, kinds: Mapping[str, str]) -> Any:
+    """Rows of one file in the order of their numbers, text that repeats as a dictionary."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema = pq.read_schema(file)
+    words = [field.name for field in schema if pa.types.is_string(field.type) or pa.types.is_dictionary(field.type)]
+    wanted = [name for name, kind in kinds.items() if kind in ("text", "date") and name in words]
+    return pq.ParquetFile(file, read_dictionary=wanted).read()
+
+
+def _in_number_order(table: Any) -> Any:
+    number = table["_row"].to_numpy()
+    if (np.diff(number) > 0).all():
+        return table
+    return table.take(np.argsort(number, kind="stable"))
 
 
 def kinds_of(duck: Any, relation: str) -> dict[str, str]:

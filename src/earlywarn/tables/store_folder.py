@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from earlywarn.errors import DataError
-from earlywarn.tables.store_manifest import MANIFEST, Manifest, is_there, read_manifest
+from earlywarn.tables.store_manifest import MANIFEST, Manifest, digest_of, file_record, is_there, read_manifest
 
-__all__ = ["STAGING", "refuse_other_content", "refuse_what_came_between", "standing_in", "sweep"]
+__all__ = ["STAGING", "refuse_other_content", "refuse_what_came_between", "settled", "standing_in", "sweep"]
 
 #: Where a load is prepared.
 STAGING = "staging"
@@ -53,6 +57,25 @@ def refuse_other_content(folder: Path) -> None:
             found=", ".join(strange[:5]),
             hint="name a new or empty folder for the store.",
         )
+
+
+def settled(draft: Path, folder: Path, files: dict[str, dict[str, Any]]) -> str:
+    """Give a finished folder the name of its content, and note its files; the same content has the same name."""
+    found = {file.name: file_record(file) for file in sorted(draft.iterdir())}
+    content = json.dumps({name: record["sha256"] for name, record in found.items()})
+    place = f"{draft.name}-{hashlib.sha256(content.encode()).hexdigest()[:16]}"
+    if not _holds(folder / place, found):
+        shutil.rmtree(folder / place, ignore_errors=True)  # what a broken run left, or what was damaged since
+        draft.replace(folder / place)
+    files.update({f"{place}/{name}": record for name, record in found.items()})
+    return place
+
+
+def _holds(place: Path, files: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether a folder holds exactly these files, by their content."""
+    if not place.is_dir() or {file.name for file in place.iterdir()} != set(files):
+        return False
+    return all(digest_of(place / name) == record["sha256"] for name, record in files.items())
 
 
 def sweep(folder: Path, manifest: Manifest | None) -> None:

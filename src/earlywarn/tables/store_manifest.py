@@ -115,6 +115,9 @@ class Manifest:
         Fingerprint of the rows that were loaded last.
     files : mapping of str to mapping
         Every file of the store: bytes, rows, sha256.
+    rows_begin : int
+        What is added to the rows handed over so far to number those of a later load. Not 0 where buckets came one by
+        one: their rows are numbered bucket by bucket, up to here.
     """
 
     plan: Plan
@@ -125,6 +128,7 @@ class Manifest:
     notices: list[str]
     last_load: Mapping[str, Any]
     files: Mapping[str, dict[str, Any]]
+    rows_begin: int = 0
 
     def files_of(self, folder: str) -> list[str]:
         """Names of the files of one folder of the store."""

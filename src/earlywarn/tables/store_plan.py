@@ -9,15 +9,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from earlywarn.errors import DataError
 from earlywarn.tables.schema import TABLES, TableSchema, declared
 from earlywarn.tables.store_cut import zoned_columns
 from earlywarn.tables.store_manifest import Manifest, Plan
 from earlywarn.tables.store_source import Handed
 
-__all__ = ["NO_CURRENCY", "completed", "count_of", "names_read", "schema_of"]
+__all__ = ["NO_CURRENCY", "completed", "count_of", "names_read", "refuse_number", "schema_of"]
 
 #: How the notice begins that no currency is stated; it may be overtaken by a later load.
 NO_CURRENCY = "no currency"
+
+
+def refuse_number(buckets: int | None) -> None:
+    """D175 for a number of buckets that is not possible."""
+    if buckets is not None and not 1 <= buckets <= 10_000:
+        raise DataError(f"buckets={buckets} is not possible.", code="D175", hint="write 1 to 10,000, or leave it out.")
 
 
 def schema_of(name: str, plan: Plan) -> TableSchema:

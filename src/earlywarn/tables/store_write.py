@@ -6,8 +6,6 @@ equal files, and nothing that the old manifest names is touched before the new o
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import shutil
 from collections.abc import Callable, Mapping
@@ -21,23 +19,24 @@ from typing import Any
 import pandas as pd
 
 from earlywarn.errors import DataError
-from earlywarn.tables.store_bucket import build_bucket, build_shared
+from earlywarn.tables.store_bucket import RowsOf, build_bucket, build_shared
 from earlywarn.tables.store_cut import Cut, connect
 from earlywarn.tables.store_files import write_table
 from earlywarn.tables.store_folder import (
     STAGING,
     refuse_other_content,
     refuse_what_came_between,
+    settled,
     standing_in,
     sweep,
 )
 from earlywarn.tables.store_guests import find_guests, no_guests
 from earlywarn.tables.store_lock import locked
-from earlywarn.tables.store_manifest import Manifest, Plan, digest_of, file_record, write_manifest
+from earlywarn.tables.store_manifest import Manifest, Plan, write_manifest
 from earlywarn.tables.store_plan import NO_CURRENCY, completed, count_of, names_read, schema_of
 from earlywarn.tables.store_source import Handed, handed
 
-__all__ = ["FACTS_PER_BUCKET", "ingest"]
+__all__ = ["FACTS_PER_BUCKET", "ingest", "manifest_of", "put", "write_shared"]
 
 log = logging.getLogger("earlywarn")
 #: Rows of one bucket, where the number of buckets is not given.
@@ -81,33 +80,47 @@ def ingest(
     DataError
         D173 when the folder holds other files, D176 when another load finished meanwhile, D177 while one is at work.
     """
-    refuse_other_content(folder)
     sources = {name: handed(table, name) for name, table in tables.items() if table is not None}
     report = progress or (lambda share: None)
-    folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder):
-        _write(folder, plan, before, sources, columns, buckets, report)
+
+    def made(standing: Manifest | None) -> Manifest | None:
+        with closing(connect(folder / STAGING)) as duck:
+            return _ingested(duck, folder, plan, before, standing, sources, columns, buckets, report)
+
+    put(folder, before, made)
     report(1.0)
 
 
-def _write(
-    folder: Path,
-    plan: Plan,
-    before: Manifest | None,
-    sources: Mapping[str, Handed],
-    columns: Mapping[str, Mapping[str, str]],
-    buckets: int | None,
-    report: Report,
-) -> None:
-    """What `ingest` does while nobody else writes."""
+def put(folder: Path, before: Manifest | None, make: Callable[[Manifest | None], Manifest | None]) -> None:
+    """Let a manifest and its files be made while nobody else writes to a store, and put it in the place of the last.
+
+    Parameters
+    ----------
+    folder : Path
+    before : Manifest, optional
+        What is added to; None to write a store anew.
+    make : callable
+        Takes what stands in the folder and gives what shall stand there, or None to leave it.
+
+    Raises
+    ------
+    DataError
+        D173 when the folder holds other files, D176 when another load finished meanwhile, D177 while one is at work.
+    """
+    refuse_other_content(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder):
+        _put(folder, before, make)
+
+
+def _put(folder: Path, before: Manifest | None, make: Callable[[Manifest | None], Manifest | None]) -> None:
     standing = before if before is not None else standing_in(folder)
     refuse_what_came_between(folder, standing, before)
     staging = folder / STAGING
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir()
     try:
-        with closing(connect(staging)) as duck:
-            manifest = _ingested(duck, folder, plan, before, standing, sources, columns, buckets, report)
+        manifest = make(standing)
         refuse_what_came_between(folder, standing, manifest)
     except Exception as error:
         shutil.rmtree(staging, ignore_errors=True)
@@ -146,17 +159,18 @@ def _ingested(
     if before is not None and load and load == before.last_load and plan.until == before.plan.until:
         log.info("these tables were loaded last already; the store stays as it is.")
         return None
-    past = before.rows if before is not None else {}
+    past, begin = (before.rows, before.rows_begin) if before is not None else ({}, 0)
     for done, name in enumerate([name for name in cut.order() if name in relations], start=1):
         with sources[name].readable():
-            cut.add(name, relations[name], past.get(name, 0))
+            cut.add(name, relations[name], begin + past.get(name, 0))
         report(_CUT_SHARE * done / (len(relations) + 1))
     report(_CUT_SHARE)
     rows = {name: past.get(name, 0) + counts.get(name, 0) for name in plan.given}
     said = _once([*_lasting_notices(before), *notices, *more])
     return replace(
-        _finished(cut, folder, before, standing, list(relations), report), rows=rows, notices=said, last_load=load
-    )
+        _finished(cut, folder, before, standing, list(relations), report),
+        rows=rows, notices=said, last_load=load, rows_begin=begin,
+    )  # fmt: skip
 
 
 def _fingerprints(cut: Cut, relations: Mapping[str, str], sources: Mapping[str, Handed]) -> dict[str, list[int]]:
@@ -175,10 +189,17 @@ def _finished(
     files = {} if standing is None else dict(standing.files)
     touched = _touched(cut, before, guests, added, folder)
     records = _built(cut, folder, guests, touched, before, files, report)
-    shared, regions = _shared(cut, folder, guests, files)
+    shared, regions = write_shared(cut.plan, cut.rows_of, folder, guests, files)
+    return manifest_of(cut.plan, records, shared, regions, files)
+
+
+def manifest_of(
+    plan: Plan, records: list[dict[str, Any]], shared: str, regions: tuple[str, ...], files: Mapping[str, Any]
+) -> Manifest:
+    """A manifest of buckets that were built, but for what was handed over."""
     places = (shared, *(record["folder"] for record in records))
     return Manifest(
-        plan=cut.plan,
+        plan=plan,
         rows={},
         buckets=records,
         shared=shared,
@@ -241,8 +262,8 @@ def _built(
     def build(bucket: int) -> dict[str, Any]:
         draft = folder / STAGING / f"bucket-{bucket:05}"
         draft.mkdir()
-        record = build_bucket(cut, bucket, guests, draft)
-        return {**record, "folder": _settled(draft, folder, files)}
+        record = build_bucket(cut.plan, cut.rows_of, bucket, guests, draft)
+        return {**record, "folder": settled(draft, folder, files)}
 
     pool = ThreadPoolExecutor(_AT_ONCE)
     try:
@@ -254,39 +275,20 @@ def _built(
     return records
 
 
-def _shared(
-    cut: Cut, folder: Path, guests: pd.DataFrame, files: dict[str, dict[str, Any]]
+def write_shared(
+    plan: Plan, rows_of: RowsOf, folder: Path, guests: pd.DataFrame, files: dict[str, dict[str, Any]]
 ) -> tuple[str, tuple[str, ...]]:
-    """Write what belongs to every bucket: tables of regions, and the list of guests."""
+    """Write what belongs to every bucket: tables of regions, and the list of guests; its folder, and all regions."""
     draft = folder / STAGING / "shared"
     draft.mkdir()
-    regions = build_shared(cut, draft)
+    regions = build_shared(plan, rows_of, draft)
     write_table({str(name): guests[name].to_numpy() for name in guests}, draft / _GUESTS)
-    return _settled(draft, folder, files), regions
+    return settled(draft, folder, files), regions
 
 
 def _read_guests(place: Path) -> pd.DataFrame:
     found = pd.read_parquet(place / _GUESTS)
     return found.astype({"table": object}) if len(found) else no_guests()
-
-
-def _settled(draft: Path, folder: Path, files: dict[str, dict[str, Any]]) -> str:
-    """Give a finished folder the name of its content, and note its files; the same content has the same name."""
-    found = {file.name: file_record(file) for file in sorted(draft.iterdir())}
-    content = json.dumps({name: record["sha256"] for name, record in found.items()})
-    place = f"{draft.name}-{hashlib.sha256(content.encode()).hexdigest()[:16]}"
-    if not _holds(folder / place, found):
-        shutil.rmtree(folder / place, ignore_errors=True)  # what a broken run left, or what was damaged since
-        draft.replace(folder / place)
-    files.update({f"{place}/{name}": record for name, record in found.items()})
-    return place
-
-
-def _holds(place: Path, files: Mapping[str, Mapping[str, Any]]) -> bool:
-    """Whether a folder holds exactly these files, by their content."""
-    if not place.is_dir() or {file.name for file in place.iterdir()} != set(files):
-        return False
-    return all(digest_of(place / name) == record["sha256"] for name, record in files.items())
 
 
 def _lasting_notices(before: Manifest | None) -> list[str]:

@@ -52,9 +52,9 @@ class Text:
             return self.codes
         if len(self.codes) < len(self.labels):
             return self.used().codes_in(labels)
-        asked = set(self.labels)
-        place = {label: code for code, label in enumerate(labels) if label in asked}
-        return np.array([place.get(label, -1) for label in self.labels] + [-1], dtype=np.int64)[self.codes]
+        place = np.full(len(self.labels) + 1, -1, dtype=np.int64)
+        place[:-1] = _places(self.labels, labels)
+        return place[self.codes]
 
     def occurs(self) -> Mask:
         """Which of the labels occur, shape (n_labels,)."""
@@ -84,6 +84,19 @@ class Text:
     def empty(count: int) -> Text:
         """A column without any text."""
         return Text(np.full(count, -1, dtype=np.int64), ())
+
+
+def _places(asked: Sequence[str], labels: Sequence[str]) -> Rows:
+    """Where each of some texts stands among others; -1 where it does not."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    try:
+        found = pc.index_in(pa.array(asked, pa.string()), pa.array(labels, pa.string())).fill_null(-1)
+    except UnicodeEncodeError:  # half a character, which Arrow does not take
+        place = {label: code for code, label in enumerate(labels)}
+        found = [place.get(label, -1) for label in asked]
+    return np.asarray(found, dtype=np.int64)
 
 
 def occurring(codes: npt.NDArray[Any], count: int) -> Mask:
