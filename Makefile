@@ -14,6 +14,8 @@ READYBENCH := $(VENV)/.ready-bench
 FEATURETOOLS := $(VENV)-featuretools/bin/python
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Tests in one process a processor, four at most; none depends on another. `make test TOGETHER=` runs them in one.
+TOGETHER ?= -n logical --maxprocesses 4 --dist worksteal
 # Threads that wait without spinning: on a busy machine a spinning wait makes training tens of times slower.
 export OMP_WAIT_POLICY ?= passive
 
@@ -27,10 +29,10 @@ demo: $(READY)  ## from billing tables to a plan, in words, in under two minutes
 	$(BIN)/earlywarn demo $(ARGS)
 
 test: $(READY)  ## the fast tests and every example in a docstring
-	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest $(TOGETHER) -m "not slow" $(ARGS)
 
 test-slow: $(READY)  ## the tests that take longer than ten seconds, real data included
-	$(BIN)/python -m pytest -m slow $(ARGS)
+	$(BIN)/python -m pytest $(TOGETHER) -m slow $(ARGS)
 
 check: $(READY)  ## style, types and the order of the modules
 	$(BIN)/ruff check .

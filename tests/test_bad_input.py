@@ -10,6 +10,7 @@ import pytest
 from hypothesis import strategies as st
 
 from bills import invoice, ledger, payment, placed
+from earlywarn.dates import FOREVER
 from earlywarn.errors import DataError
 from earlywarn.outcomes import Outcome
 from earlywarn.tables.ledger import Ledger
@@ -324,3 +325,30 @@ def test_regions_that_look_like_postcodes_are_told_of(region: str, too_fine: boo
     customers = pd.DataFrame({"customer_id": ["c"], "region": [region]})
     books = Ledger.from_tables(invoices=invoices, payments=none, customers=customers)
     assert any("NUTS 3" in notice for notice in books.notices) == too_fine
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [
+        ({"customer_id": "c2"}, "D155"), ({"due_on": "2026-02-01"}, "D104"), ({"issued_on": "2027-01-01"}, "D104"),
+        ({"currency": "USD"}, "D106"),
+    ],
+)  # fmt: skip
+def test_a_later_version_that_is_set_aside_leaves_the_earlier_one_standing(wrong: dict[str, Any], code: str):
+    later = {**A, "known_at": "2026-03-05", "currency": "EUR", **wrong}
+    books = ledger([{**A, "currency": "EUR"}, later], [P], currency="EUR", until="2026-06-01")
+    assert [fault[3] for fault in faults(books)] == [code]
+    assert books.facts("invoices").known_until.tolist() == [FOREVER]
+    observed = Outcome(lead_days=7).observations(books)
+    assert observed["invoice_id"].tolist() == ["A"]
+
+
+def test_an_arrangement_stays_with_the_debtor_who_made_it():
+    agreed = {"arrangement_id": "r", "customer_id": A["customer_id"], "agreed_on": "2026-03-10"}
+    other = {**agreed, "customer_id": "c2", "known_at": "2026-03-12", "kind": "instalments"}
+    part = {"arrangement_id": "r", "number": 1, "due_on": "2026-04-01", "amount": 100.0}
+    books = ledger([A], [P], arrangements=[agreed, other], instalments=[part])
+    assert faults(books) == [("arrangements", 1, "customer_id", "D155")]
+    alone = ledger([A], [P], arrangements=[agreed], instalments=[part])
+    found, wanted = (Outcome(lead_days=7).observations(one) for one in (books, alone))
+    pd.testing.assert_frame_equal(found, wanted)

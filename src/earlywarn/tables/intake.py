@@ -181,6 +181,7 @@ class Intake:
         tables = {name: self.checked(name, schema, digits) for name, schema in self.schemas.items()}
         tables["invoices"] = self.check_invoices(tables["invoices"])
         tables["payments"] = self.check_payments(tables["payments"])
+        tables["arrangements"] = self.check_arrangements(tables["arrangements"])
         tables = {name: self.within_reach(facts) for name, facts in tables.items()}
         customers = _labels(tables, "customer_id")
         regions = _labels(tables, "region")
@@ -228,8 +229,7 @@ class Intake:
         early &= invoices.numbers("amount") > 0
         currency = invoices.text("currency")
         other = (currency.codes >= 0) & ~currency.is_word(self.currency)
-        owner = invoices.text("customer_id").codes
-        moved = owner != owner[first_version(invoices.text("invoice_id").codes, invoices.known_at)]
+        moved = _of_another_debtor(invoices, "invoice_id")
         for mask, column, code, what in (
             (early, "due_on", "D104", "invoices.due_on is before issued_on"),
             (other & ~early, "currency", "D106", f"invoices.currency is not the ledger's {self.currency}"),
@@ -237,7 +237,24 @@ class Intake:
         ):
             rows = invoices.row[mask]
             self.faults.add("invoices", rows, column, code, what, frame[column].iloc[rows] if len(rows) else [])
-        return invoices.take(~early & ~other & ~moved)
+        return self.kept(invoices, ~early & ~other & ~moved)
+
+    def check_arrangements(self, arrangements: Facts) -> Facts:
+        """A later version that names another debtor: its instalments would be owed by two."""
+        moved = _of_another_debtor(arrangements, "arrangement_id")
+        what = "a later version of the arrangement names another debtor"
+        rows = arrangements.row[moved]
+        if len(rows):
+            named = self.frames["arrangements"]["customer_id"].iloc[rows]
+            self.faults.add("arrangements", rows, "customer_id", "D155", what, named)
+        return self.kept(arrangements, ~moved)
+
+    def kept(self, facts: Facts, keep: npt.NDArray[np.bool_]) -> Facts:
+        """Facts without the rows that are set aside, which close no other version."""
+        if keep.all():
+            return facts
+        rest = facts.take(keep)
+        return known_later(rest, self.schemas[facts.name], rest.known_at)
 
     def check_payments(self, payments: Facts) -> Facts:
         """Amounts are positive; the event says which way the money went."""
@@ -246,7 +263,7 @@ class Intake:
         what = "payments.amount is negative; state it positive with event 'reversed', 'returned' or 'refunded'"
         if len(rows):
             self.faults.add("payments", rows, "amount", "D156", what, self.frames["payments"]["amount"].iloc[rows])
-        return payments.take(~negative)
+        return self.kept(payments, ~negative)
 
     def within_reach(self, facts: Facts) -> Facts:
         """Facts may not lie in the future: after ``until`` where it is stated, else after today."""
@@ -265,7 +282,7 @@ class Intake:
             self.faults.add(
                 facts.name, rows, schema.time, "D145", what, self.frames[facts.name][schema.time].iloc[rows]
             )
-        return facts.take(~ahead)
+        return self.kept(facts, ~ahead)
 
     def owned(
         self, tables: Mapping[str, Facts], name: str, customers: tuple[str, ...], regions: tuple[str, ...]
@@ -320,6 +337,12 @@ class Intake:
             if strange:
                 who = f"{len(strange):,} customer{'s have' if len(strange) > 1 else ' has'} facts"
                 self.notices.append(f"{who} but no row in customers, first: {strange[0]!r}; they are kept.")
+
+
+def _of_another_debtor(facts: Facts, key: str) -> npt.NDArray[np.bool_]:
+    """Rows that name another debtor than the first known row of the same key."""
+    owner = facts.text("customer_id").codes
+    return np.asarray(owner != owner[first_version(facts.text(key).codes, facts.known_at)])
 
 
 def _known_zone(name: str) -> str:
