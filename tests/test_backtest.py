@@ -22,7 +22,7 @@ FEATURES = FeatureSet(
         Feature("invoice_amount", "invoice.amount"),
     ]
 )
-MODEL = RiskModel(FEATURES, n_estimators=20, max_depth=2)
+MODEL = RiskModel(FEATURES, n_estimators=20, max_depth=2, learning_rate=0.1)
 LEAD = 7
 
 
@@ -75,6 +75,9 @@ class Misled:
 
     def observations(self, *arguments):
         return self._true.observations(*arguments)
+
+    def weights(self, observations):
+        return self._true.weights(observations)
 
     def resolve(self, ledger, observations):
         resolved = self._true.resolve(ledger, observations)

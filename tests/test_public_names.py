@@ -15,7 +15,17 @@ from numpydoc.validate import validate
 
 import earlywarn as ew
 
-CLASSES = ["Feature", "FeatureSet", "Ledger", "LedgerStore", "Outcome", "Policy", "RiskModel", "Scorer"]
+CLASSES = [
+    "Feature",
+    "FeatureSet",
+    "Ledger",
+    "LedgerStore",
+    "Outcome",
+    "Policy",
+    "RiskModel",
+    "Scorer",
+    "TemporalSplit",
+]
 FUNCTIONS = ["aggregate", "audit_leakage", "backtest", "explain_feature"]
 ERRORS = [
     "BundleError",

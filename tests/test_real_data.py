@@ -81,7 +81,8 @@ def highradius(real_data: Path, first_catalogue: ew.FeatureSet) -> dict[str, Any
 def months(request: pytest.FixtureRequest, highradius: dict[str, Any]) -> dict[str, Any]:
     """Train on due + grace before 2019-11-15, whatever became of them; test on due before 2020-03-01."""
     obs, grace_days = highradius["obs"], request.param
-    late = ew.Outcome(grace_days=grace_days, lead_days=7).label(highradius["ledger"], obs)
+    resolved = ew.Outcome(grace_days=grace_days, lead_days=7).resolve(highradius["ledger"], obs)
+    late = resolved["late"]
     train = (obs["due_on"] + pd.Timedelta(days=grace_days) < "2019-11-15").to_numpy()
     test = ((obs["as_of"] >= "2019-11-15") & (obs["due_on"] < "2020-03-01")).to_numpy()
     split = {
@@ -91,14 +92,17 @@ def months(request: pytest.FixtureRequest, highradius: dict[str, Any]) -> dict[s
         "late": late,
         "y": late[test].to_numpy(dtype=np.int8),
         "as_of": obs.loc[train, "as_of"],
+        "matures_at": resolved.loc[train, "matures_at"],
         "customers": obs.loc[test, "customer_id"],
     }
     return split | {"ours": _on_test_months(split, highradius["features"], highradius["matrix"])}
 
 
-def _on_test_months(months: dict[str, Any], features: ew.FeatureSet, matrix: pd.DataFrame) -> Any:
+def _on_test_months(months: dict[str, Any], features: ew.FeatureSet, matrix: pd.DataFrame, seed: int = 0) -> Any:
     train, test = months["train"], months["test"]
-    model = ew.RiskModel(features, random_state=0).fit(matrix[train], months["late"][train], as_of=months["as_of"])
+    model = ew.RiskModel(features, random_state=seed).fit(
+        matrix[train], months["late"][train], as_of=months["as_of"], matures_at=months["matures_at"]
+    )
     return model.predict_proba(matrix[test])[:, 1]
 
 
@@ -133,9 +137,14 @@ def test_highradius_is_no_worse_than_gradient_boosting_on_ten_features(
 def test_highradius_today_s_catalogue_beside_the_first(
     highradius: dict[str, Any], first_catalogue: ew.FeatureSet, months: dict[str, Any], keep_figures: Keep
 ) -> None:
-    """Same rows, same model; ahead beyond doubt for lateness over 0 days, behind in no case."""
-    first = _on_test_months(months, first_catalogue, highradius["first"])
-    figures = _beside_the_first(months["y"], months["ours"], first, months["customers"])
+    """Same rows, same model; ahead beyond doubt for lateness over 0 days, behind in no case.
+
+    The mean of three seeds stands for a catalogue: what one seed adds or takes is not the features' doing, and the
+    bootstrap over customers does not count it.
+    """
+    sides = (highradius["features"], highradius["matrix"]), (first_catalogue, highradius["first"])
+    ours, first = (np.mean([_on_test_months(months, *side, seed) for seed in range(3)], axis=0) for side in sides)
+    figures = _beside_the_first(months["y"], ours, first, months["customers"])
     keep_figures(f"catalogue_highradius_late_over_{months['grace_days']}", figures)
     for measure, ahead in figures["ahead by"].items():
         assert ahead["high"] >= 0, measure

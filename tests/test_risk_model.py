@@ -15,13 +15,17 @@ import xgboost as xgb
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import expit, logit
+from sklearn.metrics import log_loss as sklearn_log_loss
 
 from earlywarn.errors import BundleError, DataError, EarlywarnError, FeatureError, NotEnoughHistoryError
 from earlywarn.features.catalogue import Family, Feature, FeatureSet
 from earlywarn.reasons import treeshap
+from earlywarn.risk.boosting import PATIENCE
+from earlywarn.risk.calibration import choose_calibrator
 from earlywarn.risk.categories import OTHER, CategoryCodes, category_text, learn_codes
-from earlywarn.risk.model import RiskModel
+from earlywarn.risk.model import MOST_TREES, USUAL_TREES, RiskModel
 from earlywarn.risk.rows import later_from, learnable_rows
+from earlywarn.risk.venn_abers import fit_venn_abers
 
 FEATURES = FeatureSet(
     [
@@ -76,24 +80,68 @@ def model(data):
 
 
 class TestTime:
-    def test_the_calibrator_is_fitted_on_later_rows_than_the_booster(self, model, data):
+    def test_the_later_part_lies_after_the_earlier(self, model, data):
         _, _, as_of, _ = data
         summary = model.training_summary_
-        assert summary["trained"]["last_as_of"] < summary["calibrated"]["first_as_of"]
-        assert summary["trained"]["rows"] + summary["calibrated"]["rows"] == len(as_of)
-        assert summary["calibrated"]["rows"] == pytest.approx(model.calibration_share * len(as_of), abs=20)
+        assert summary["earlier"]["last_as_of"] < summary["later"]["first_as_of"]
+        assert summary["earlier"]["rows"] + summary["later"]["rows"] == len(as_of)
+        assert summary["later"]["rows"] == pytest.approx(model.calibration_share * len(as_of), abs=20)
 
-    def test_the_booster_knows_nothing_of_the_later_part(self, data):
-        """Turning every later label round, or emptying later columns, changes no tree and no code."""
+    def test_calibration_is_chosen_on_what_a_model_of_the_earlier_part_says_of_the_later(self, model, data):
         X, y, as_of, groups = data
-        first = small().fit(X, y, as_of=as_of, groups=groups)
-        later = (as_of >= pd.Timestamp(first.training_summary_["calibrated"]["first_as_of"])).to_numpy()
-        turned = y.where(~later, 1 - y)
-        second = small().fit(X, turned, as_of=as_of, groups=groups)
-        emptied = X.assign(segment=X["segment"].where(~later, "b2g"), noise=X["noise"].where(~later, 0.0))
-        third = small().fit(emptied, y, as_of=as_of, groups=groups)
-        assert first.booster_.save_raw() == second.booster_.save_raw() == third.booster_.save_raw()
-        assert first.columns_ == second.columns_ == third.columns_
+        later = (as_of >= pd.Timestamp(model.training_summary_["later"]["first_as_of"])).to_numpy()
+        earlier = small(calibration_share=0).fit(X[~later], y[~later], as_of=as_of[~later])
+        choice = choose_calibrator(
+            earlier.margin(X[later]), y[later].to_numpy(dtype=float), groups=pd.factorize(groups)[0][later]
+        )
+        assert choice == model.calibration_
+
+    def test_trees_are_counted_on_the_later_part_and_grown_on_all_rows(self, data):
+        X, y, as_of, _ = data
+        model = small(n_estimators=None, learning_rate=0.2).fit(X, y, as_of=as_of)
+        later = (as_of >= pd.Timestamp(model.training_summary_["later"]["first_as_of"])).to_numpy()
+        more = small(n_estimators=model.n_trees_ + PATIENCE, learning_rate=0.2, calibration_share=0)
+        more.fit(X[~later], y[~later], as_of=as_of[~later])
+        matrix, truth = xgb.DMatrix(more.matrix(X[later])), y[later].to_numpy(dtype=int)
+        losses = [
+            sklearn_log_loss(truth, more.booster_.predict(matrix, iteration_range=(0, trees)))
+            for trees in range(1, more.n_trees_ + 1)
+        ]
+        assert 1 < model.n_trees_ < MOST_TREES
+        assert losses[model.n_trees_ - 1] == pytest.approx(min(losses), rel=1e-6)
+        whole = small(n_estimators=model.n_trees_, learning_rate=0.2, calibration_share=0).fit(X, y, as_of=as_of)
+        assert model.booster_.save_raw() == whole.booster_.save_raw()
+
+    def test_a_later_part_with_too_few_of_a_class_counts_no_trees(self, data):
+        X, _, _, _ = data
+        y = (np.arange(len(X)) % 400 == 7).astype(int)
+        assert small(n_estimators=None).fit(X, y).n_trees_ == USUAL_TREES
+
+    def test_what_had_not_matured_is_not_learned_from_when_the_later_part_is_judged(self, data):
+        """Turning their labels round changes no figure of the calibration; the trees in the end know them."""
+        X, y, as_of, _ = data
+        matures = as_of + pd.Timedelta("9D")
+        first = small().fit(X, y, as_of=as_of, matures_at=matures)
+        begin = pd.Timestamp(first.training_summary_["later"]["first_as_of"])
+        between = ((as_of < begin) & (matures >= begin)).to_numpy()
+        assert between.sum() == 9 * 20
+        second = small().fit(X, y.where(~between, 1 - y), as_of=as_of, matures_at=matures)
+        assert first.calibration_ == second.calibration_
+        assert first.booster_.save_raw() != second.booster_.save_raw()
+        assert first.calibration_ != small().fit(X, y, as_of=as_of).calibration_
+
+    def test_a_cohort_that_has_not_matured_is_refused(self, data):
+        """Early payers of the last cohort are known, the others are not: a model would learn that everybody pays."""
+        X, y, as_of, _ = data
+        matures = as_of + pd.Timedelta("12D")
+        until = as_of.max()
+        early = y.where((matures <= until) | (y == 0))
+        with pytest.raises(NotEnoughHistoryError, match="H404") as caught:
+            small().fit(X, early, as_of=as_of, matures_at=matures, until=until)
+        assert f"{int((early.notna() & (matures > until)).sum())} of " in str(caught.value)
+        small().fit(X, y.where(matures <= until), as_of=as_of, matures_at=matures, until=until)
+        with pytest.raises(NotEnoughHistoryError, match="H404"):
+            small().fit(X, y, as_of=as_of, matures_at=matures.where(matures > matures.min()), until="2030-01-01")
 
     def test_the_order_of_rows_does_not_matter_when_moments_are_given(self, data):
         X, y, _, _ = data
@@ -120,7 +168,7 @@ class TestTime:
     def test_one_single_moment_leaves_nothing_to_calibrate_on(self, data):
         X, y, _, _ = data
         fitted = small().fit(X, y, as_of=np.full(len(X), np.datetime64("2025-01-01")))
-        assert fitted.training_summary_["trained"]["rows"] == len(X)
+        assert fitted.training_summary_["earlier"]["rows"] == len(X)
         assert (fitted.calibrator_.slope, fitted.calibrator_.intercept) == (1.0, 0.0)
         assert any("not calibrated" in notice for notice in fitted.notices_)
 
@@ -134,13 +182,66 @@ class TestTime:
             "index": pd.DatetimeIndex(as_of),
         }
         fitted = small(n_estimators=5).fit(X, y, as_of=forms[kind])
-        assert fitted.training_summary_["trained"]["first_as_of"] == "2025-01-01"
+        assert fitted.training_summary_["earlier"]["first_as_of"] == "2025-01-01"
 
     def test_a_missing_or_meaningless_moment_is_refused(self, data):
         X, y, as_of, _ = data
         for wrong in (as_of.where(as_of != as_of.iloc[7]), as_of.astype(str).replace("2025-01-01", "soon")):
             with pytest.raises(DataError, match="D191"):
                 small().fit(X, y, as_of=wrong)
+
+
+class TestBounds:
+    def test_bounds_hold_the_probability_and_come_from_the_later_part(self, model, data):
+        X, y, as_of, _ = data
+        low, high = model.predict_interval(X).T
+        p = model.predict_proba(X)[:, 1]
+        assert ((low <= p) & (p <= high)).all()
+        later = (as_of >= pd.Timestamp(model.training_summary_["later"]["first_as_of"])).to_numpy()
+        earlier = small(calibration_share=0).fit(X[~later], y[~later], as_of=as_of[~later])
+        steps = fit_venn_abers(earlier.margin(X[later]), y[later].to_numpy(dtype=float))
+        plain_low, plain_high = steps.interval(model.margin(X))
+        np.testing.assert_allclose(low, np.minimum(plain_low, p), atol=1e-12)
+        np.testing.assert_allclose(high, np.maximum(plain_high, p), atol=1e-12)
+
+    def test_without_a_later_part_nothing_bounds_a_probability(self, data):
+        X, y, _, _ = data
+        interval = small(n_estimators=3, calibration_share=0).fit(X, y).predict_interval(X[:5])
+        assert interval.tolist() == [[0.0, 1.0]] * 5
+
+
+class TestRecentred:
+    def test_the_mean_probability_becomes_the_share_late_and_the_order_stays(self, model, data):
+        X, y, _, _ = data
+        worse = y.where(np.arange(len(y)) % 5 > 0, 1).mask(np.arange(len(y)) % 7 == 0)
+        known = worse.notna().to_numpy()
+        before = model.predict_proba(X)[:, 1]
+        moved = model.recentred(X, worse)
+        after = moved.predict_proba(X)[:, 1]
+        assert after[known].mean() == pytest.approx(worse[known].mean(), abs=1e-9)
+        shift = moved.training_summary_["recentred"]["shift"]
+        np.testing.assert_allclose(logit(after) - logit(before), shift, atol=1e-9)
+        assert moved.base_log_odds_ == pytest.approx(model.base_log_odds_ + shift)
+        low, high = moved.predict_interval(X).T
+        assert ((low <= after) & (after <= high)).all()
+        np.testing.assert_array_equal(model.predict_proba(X)[:, 1], before)
+        again = RiskModel.from_files(moved.to_files(), FEATURES)
+        np.testing.assert_array_equal(again.predict_interval(X), moved.predict_interval(X))
+        np.testing.assert_array_equal(again.predict_proba(X)[:, 1], after)
+
+    def test_twice_moves_as_far_as_once(self, model, data):
+        X, y, _, _ = data
+        once = model.recentred(X, 1 - y)
+        twice = model.recentred(X, y).recentred(X, 1 - y)
+        assert twice.shift_ == pytest.approx(once.shift_, abs=1e-9)
+        assert twice.calibrator_.intercept == pytest.approx(once.calibrator_.intercept, abs=1e-9)
+
+    def test_other_labels_or_too_little_are_refused(self, model, data):
+        X, y, _, _ = data
+        with pytest.raises(DataError, match="D192"):
+            model.recentred(X, y.map({0: "on time", 1: "late"}))
+        with pytest.raises(NotEnoughHistoryError, match="H402"):
+            model.recentred(X[:20], np.zeros(20, dtype=int))
 
 
 class TestLabels:
@@ -199,7 +300,7 @@ class TestLabels:
         X, _, _, _ = data
         y = (np.arange(len(X)) > 0.9 * len(X)).astype(int)
         fitted = small(n_estimators=5).fit(X, y)
-        assert fitted.training_summary_["trained"]["rows"] == len(X)
+        assert fitted.training_summary_["earlier"]["rows"] == len(X)
         assert "not calibrated" in fitted.notices_[0]
 
     def test_labels_in_another_order_than_the_matrix_are_refused(self, data):
@@ -555,7 +656,7 @@ def test_scoring_and_reasons_load_neither_shap_nor_matplotlib(model, data, tmp_p
     program = f"""
 import sys, pandas as pd, pathlib
 folder = pathlib.Path({str(tmp_path)!r})
-from earlywarn.risk.model import RiskModel
+from earlywarn.risk.model import MOST_TREES, USUAL_TREES, RiskModel
 model = RiskModel.from_files({{p.name: p.read_bytes() for p in folder.iterdir() if p.suffix != ".pickle"}})
 X = pd.read_pickle(folder / "X.pickle")
 model.predict_proba(X); model.reason_codes(X)

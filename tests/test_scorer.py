@@ -188,7 +188,15 @@ def test_a_small_set_of_features_goes_with_the_default_policy(ledger: ew.Ledger,
     assert plan["exclusion"].isna().any()
 
 
+def test_a_score_lies_between_its_bounds_where_there_is_one(scores: pd.DataFrame) -> None:
+    scored = scores[scores["status"] == "scored"]
+    assert ((scored["p_low"] <= scored["p_late"]) & (scored["p_late"] <= scored["p_high"])).all()
+    assert (scored["p_high"] > scored["p_low"]).any()
+    assert scores.loc[scores["status"] != "scored", ["p_low", "p_high"]].isna().all(axis=None)
+
+
 def test_leads_the_model_was_not_trained_on_are_noted(scores: pd.DataFrame) -> None:
+    assert (scores["lead_is_trained"] == (scores["lead_days"] == 7)).all()
     assert any("leads the model was not trained on" in notice for notice in scores.attrs["notices"])
 
 

@@ -66,4 +66,4 @@ def test_moments_and_customers_can_be_routed_through_a_pipeline(rows):
         pipeline = make_pipeline(FunctionTransformer(), model)
         fitted = pipeline.fit(X, y, as_of=np.arange(300), groups=np.arange(300) // 3)[-1]
     assert fitted.training_summary_["customers"] == 100
-    assert fitted.training_summary_["calibrated"]["last_as_of"] == 299
+    assert fitted.training_summary_["later"]["last_as_of"] == 299

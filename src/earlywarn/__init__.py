@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from earlywarn.reasons.asked import explain_feature as explain_feature
     from earlywarn.risk.backtest import backtest as backtest
     from earlywarn.risk.model import RiskModel as RiskModel
+    from earlywarn.risk.splits import TemporalSplit as TemporalSplit
     from earlywarn.scorer import Scorer as Scorer
     from earlywarn.tables.ledger import Ledger as Ledger
     from earlywarn.tables.store import LedgerStore as LedgerStore
@@ -48,6 +49,7 @@ _MODULE_OF = {
     "audit_leakage": "features.leak",
     "explain_feature": "reasons.asked",
     "RiskModel": "risk.model",
+    "TemporalSplit": "risk.splits",
     "backtest": "risk.backtest",
     "Policy": "actions.policy",
     "Scorer": "scorer",

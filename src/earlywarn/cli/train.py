@@ -47,13 +47,16 @@ def run(asked: argparse.Namespace) -> int:
     outcome = Outcome(grace_days=asked.grace, lead_days=tuple(asked.lead))
     ledger = ledger_from(asked)
     observations = outcome.observations(ledger)
-    late = outcome.label(ledger, observations)
+    resolved = outcome.resolve(ledger, observations)
+    late = resolved["late"]
+    weight = outcome.weights(observations[late.notna()]).reindex(observations.index, fill_value=0.0)
     with progress(f"computing {len(features)} features at {len(observations):,} observations") as report:
         matrix = features.compute(ledger, observations, progress=report)
     with progress("training"):
         model = RiskModel(features, random_state=asked.seed).fit(
-            matrix, late, as_of=observations["as_of"], groups=observations["customer_id"]
-        )
+            matrix, late, as_of=observations["as_of"], groups=observations["customer_id"], sample_weight=weight,
+            matures_at=resolved["matures_at"], until=ledger.until,
+        )  # fmt: skip
     folder = Scorer(features, outcome, model, policy).save(asked.out)
     heading("trained")
     known = late.dropna()

@@ -238,6 +238,27 @@ class Outcome:
         """
         return self.resolve(ledger, observations)["late"]
 
+    def weights(self, observations: pd.DataFrame) -> pd.Series[Any]:
+        """What each row weighs in training: all rows of an obligation together one, at however many leads it was seen.
+
+        Parameters
+        ----------
+        observations : DataFrame
+            As from `observations`, or those with a known label.
+
+        Returns
+        -------
+        Series of float64, index of ``observations``, named "weight"
+
+        Examples
+        --------
+        >>> Outcome().weights(pd.DataFrame({"obligation_id": ["a", "b", "a"]})).tolist()
+        [0.5, 1.0, 0.5]
+        """
+        need(observations, "obligation_id")
+        seen = observations.groupby("obligation_id")["obligation_id"].transform("size")
+        return (1.0 / seen).rename("weight")
+
     def resolve(self, ledger: Ledger | LedgerStore, observations: pd.DataFrame) -> pd.DataFrame:
         """The label with its ground.
 

@@ -5,7 +5,7 @@ Rolling origin: before each fold only rows whose outcome had matured may be lear
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from earlywarn.errors import NotEnoughHistoryError
 from earlywarn.risk.baselines import BASE_RATE, BASELINES, baseline_features, baseline_probability
 from earlywarn.risk.metrics import measures
 from earlywarn.risk.model import RiskModel
+from earlywarn.risk.splits import TemporalSplit
 from earlywarn.tables.handed_over import need_ledger
 
 if TYPE_CHECKING:
@@ -142,7 +143,8 @@ def backtest(
     tell(1 / (folds + 1))
     prototype = model if model is not None else RiskModel(features, random_state=random_state)
     tested, notices = [], []
-    for fold, (train, test) in enumerate(_splits(observed.frame, folds), start=1):
+    split = TemporalSplit(observed.frame["as_of"], observed.frame["matures_at"], n_splits=folds)
+    for fold, (train, test) in enumerate(split.split(observed.frame), start=1):
         try:
             tested.append(_tested(observed, train, test, fold, prototype))
         except NotEnoughHistoryError as error:
@@ -163,6 +165,7 @@ def backtest(
 class _Observed:
     """Observations with a known outcome, in order of time, and their columns."""
 
+    outcome: Outcome
     frame: pd.DataFrame
     late: pd.Series[Any]
     X: pd.DataFrame
@@ -180,22 +183,7 @@ def _observed(
     frame = frame.assign(matures_at=resolved["matures_at"])[known]
     X = features.compute(ledger, frame)
     plain = baseline_features().compute(ledger, frame) if baselines else pd.DataFrame(index=frame.index)
-    return _Observed(frame, y[known].astype(np.int64), X, plain)
-
-
-def _splits(frame: pd.DataFrame, folds: int) -> Iterator[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]:
-    """Positions to train on and to test on, fold by fold."""
-    as_of, matures_at = frame["as_of"].to_numpy(), frame["matures_at"].to_numpy()
-    n = len(as_of)
-    if not n:
-        return
-    edges = np.searchsorted(as_of, as_of[[n * at // (folds + 1) for at in range(1, folds + 1)]])
-    for first, after in zip(edges, [*edges[1:], n], strict=True):
-        if first < after:
-            yield (
-                np.flatnonzero((matures_at < as_of[first]) & (np.arange(n) < first)),
-                np.arange(first, after),
-            )
+    return _Observed(outcome, frame, y[known].astype(np.int64), X, plain)
 
 
 def _tested(
@@ -207,7 +195,11 @@ def _tested(
 ) -> pd.DataFrame:
     """Observations of one fold with the probability of each scorer."""
     rows, late = observed.frame.iloc[train], observed.late.iloc[train]
-    fitted = clone(prototype).fit(observed.X.iloc[train], late, as_of=rows["as_of"], groups=rows["customer_id"])
+    fitted = clone(prototype).fit(
+        observed.X.iloc[train], late, as_of=rows["as_of"], groups=rows["customer_id"],
+        sample_weight=observed.outcome.weights(rows), matures_at=rows["matures_at"],
+        until=observed.frame["as_of"].iloc[test[0]],
+    )  # fmt: skip
     result = observed.frame.iloc[test].assign(fold=str(fold), train_rows=len(train))
     result["late"] = observed.late.iloc[test]
     result[MODEL] = fitted.predict_proba(observed.X.iloc[test])[:, 1]

@@ -10,12 +10,15 @@ import xgboost as xgb
 
 from earlywarn.risk.columns import Column
 
-__all__ = ["train_booster"]
+__all__ = ["PATIENCE", "train_booster"]
 
+#: Trees without a smaller log-loss on later rows after which growing stops.
+PATIENCE = 50
 BASE_RATE_MARGIN = 1e-6
 #: Cells below which one thread is used: it takes seconds at most, while two threads that wait for a busy core
 #: were measured to take thirty times as long.
 SMALL_MATRIX = 1_000_000
+Rows = tuple[npt.NDArray[np.float32], npt.NDArray[np.float64], npt.NDArray[np.float64]]
 
 
 def train_booster(
@@ -26,9 +29,12 @@ def train_booster(
     *,
     n_estimators: int,
     n_jobs: int | None,
+    later: Rows | None = None,
     **parameters: Any,
 ) -> xgb.Booster:
     """Train boosted trees on log-loss, each column held to its direction.
+
+    No rows are repeated or weighed by their class: that would spoil the probabilities.
 
     Parameters
     ----------
@@ -37,9 +43,12 @@ def train_booster(
     weight : ndarray of float64, shape (n,)
     columns : tuple of Column, length k
     n_estimators : int
-        Number of trees.
+        Number of trees, or the most there may be where `later` is given.
     n_jobs : int, optional
         Threads; all cores when left out. The result does not depend on it.
+    later : tuple of matrix, late and weight, optional
+        Rows by whose log-loss the trees are counted: growing stops when it has not become smaller for `PATIENCE`
+        trees, and those after the smallest are taken off.
     **parameters
         xgboost's own names: `learning_rate`, `max_depth`, `seed`, ….
 
@@ -50,6 +59,7 @@ def train_booster(
     base_rate = float(np.average(late, weights=weight))
     settings = {
         "objective": "binary:logistic",
+        "eval_metric": "logloss",
         "tree_method": "hist",
         "base_score": float(np.clip(base_rate, BASE_RATE_MARGIN, 1 - BASE_RATE_MARGIN)),
         "monotone_constraints": "(" + ",".join(str(column.direction) for column in columns) + ")",
@@ -58,6 +68,14 @@ def train_booster(
         **parameters,
     }
     data = xgb.DMatrix(matrix, label=late, weight=weight, nthread=n_jobs)
-    booster = xgb.train(settings, data, num_boost_round=n_estimators)
+    if later is None:
+        booster = xgb.train(settings, data, num_boost_round=n_estimators)
+    else:
+        watched = xgb.DMatrix(later[0], label=later[1], weight=later[2], nthread=n_jobs)
+        grown = xgb.train(
+            settings, data, num_boost_round=n_estimators, evals=[(watched, "later")],
+            early_stopping_rounds=PATIENCE, verbose_eval=False,
+        )  # fmt: skip
+        booster = grown[: grown.best_iteration + 1]
     booster.set_param({"nthread": n_jobs or 0})
     return booster

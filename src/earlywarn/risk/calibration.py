@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
 
-__all__ = ["CalibrationChoice", "Calibrator", "choose_calibrator", "fit_affine"]
+__all__ = ["CalibrationChoice", "Calibrator", "choose_calibrator", "fit_affine", "is_enough"]
 
 MIN_ROWS = 50
 MIN_OF_EACH_CLASS = 10
@@ -127,7 +127,7 @@ def choose_calibrator(
     weight = np.ones_like(late) if weight is None else weight
     events = int(late.sum())
     unchanged = _described(Calibrator(), margin, late, weight)
-    if len(late) < MIN_ROWS or min(events, len(late) - events) < MIN_OF_EACH_CLASS:
+    if not is_enough(late):
         return replace(
             unchanged,
             notice=f"not calibrated: the later part has {len(late):,} rows, {events:,} of them late; "
@@ -138,6 +138,17 @@ def choose_calibrator(
     chosen = line if gain > error and line.slope > 0 else Calibrator()
     choice = replace(_described(chosen, margin, late, weight), gain=gain, standard_error=error)
     return replace(choice, notice=_guard(choice, margin, late, weight, groups, line))
+
+
+def is_enough(late: Floats) -> bool:
+    """Whether rows tell something: at least `MIN_ROWS`, and `MIN_OF_EACH_CLASS` of either outcome.
+
+    Examples
+    --------
+    >>> is_enough(np.zeros(100))
+    False
+    """
+    return len(late) >= MIN_ROWS and bool(min(late.sum(), len(late) - late.sum()) >= MIN_OF_EACH_CLASS)
 
 
 def fit_affine(

@@ -18,6 +18,7 @@ from earlywarn.reasons import treeshap
 from earlywarn.risk.calibration import CalibrationChoice, Calibrator
 from earlywarn.risk.categories import CategoryCodes
 from earlywarn.risk.columns import Column
+from earlywarn.risk.venn_abers import VennAbers
 
 if TYPE_CHECKING:
     from earlywarn.risk.model import RiskModel
@@ -26,7 +27,7 @@ __all__ = ["BOOSTER", "FORMAT", "MODEL", "fill", "to_files"]
 
 BOOSTER = "booster.ubj"
 MODEL = "model.json"
-FORMAT = 1
+FORMAT = 2
 #: Belong to a machine or to another file of the bundle.
 NOT_STORED = ("features", "n_jobs")
 
@@ -54,6 +55,8 @@ def to_files(model: RiskModel) -> dict[str, bytes]:
         "classes": model.classes_.tolist(),
         "classes_dtype": "O" if model.classes_.dtype.kind in "UO" else model.classes_.dtype.str,
         "calibration": model.calibration_.to_dict(),
+        "venn_abers": model.venn_abers_.to_dict(),
+        "shift": model.shift_,
         "training_summary": model.training_summary_,
         "notices": list(model.notices_),
     }
@@ -104,9 +107,11 @@ def _restore(model: RiskModel, stored: Mapping[str, Any], booster: bytes) -> Non
     model.classes_ = np.array(stored["classes"], dtype=np.dtype(stored["classes_dtype"]))
     model.booster_ = xgb.Booster({"nthread": model.n_jobs or 0})
     model.booster_.load_model(bytearray(booster))
+    model.n_trees_ = model.booster_.num_boosted_rounds()
     model.expected_value_ = treeshap.expected_value(model.booster_, model.n_features_in_)
     model.calibration_ = _calibration(stored["calibration"])
     model.calibrator_ = model.calibration_.calibrator
+    model.venn_abers_, model.shift_ = VennAbers.from_dict(stored["venn_abers"]), stored["shift"]
     model.training_summary_ = stored["training_summary"]
     model.notices_ = tuple(stored["notices"])
 

@@ -7,23 +7,29 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from copy import copy
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import expit, logit
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
-from earlywarn.errors import EarlywarnError
+from earlywarn.errors import DataError, EarlywarnError
 from earlywarn.reasons import treeshap
 from earlywarn.risk import files, summary
-from earlywarn.risk.boosting import train_booster
-from earlywarn.risk.calibration import choose_calibrator
-from earlywarn.risk.columns import encode, learn_columns, read_frame
+from earlywarn.risk.boosting import Rows, train_booster
+from earlywarn.risk.calibration import CalibrationChoice, choose_calibrator, is_enough
+from earlywarn.risk.columns import Column, encode, learn_columns, read_frame
 from earlywarn.risk.explained import Explained
-from earlywarn.risk.rows import LARGEST_LATER_SHARE, later_from, learnable_rows
+from earlywarn.risk.metrics import calibration_intercept
+from earlywarn.risk.rows import LARGEST_LATER_SHARE, LearnableRows, later_from, learnable_rows, matured_before
+from earlywarn.risk.venn_abers import VennAbers, fit_venn_abers
 
 if TYPE_CHECKING:
+    import pandas as pd
     import xgboost as xgb
 
     from earlywarn.features.catalogue import FeatureSet
@@ -32,6 +38,8 @@ __all__ = ["RiskModel"]
 
 Floats = npt.NDArray[np.float64]
 
+#: Trees at most where their number is found, and trees where it cannot be.
+MOST_TREES, USUAL_TREES = 3000, 300
 BOOSTER_PARAMETERS = (
     "learning_rate",
     "max_depth",
@@ -45,8 +53,8 @@ BOOSTER_PARAMETERS = (
 class RiskModel(Explained, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Calibrated probability that an obligation is paid late, with exact reasons.
 
-    The booster is trained on the earlier part of time, the calibrator on the later part. The second of the
-    two labels is "late".
+    How many trees, and how their log-odds become probabilities, is found on the later part of time by a booster that
+    knows the earlier part only. Then the trees are grown anew on all rows. The second of the two labels is "late".
 
     Parameters
     ----------
@@ -55,12 +63,13 @@ class RiskModel(Explained, ClassifierMixin, BaseEstimator):  # type: ignore[misc
         in it is free and belongs to the family "other".
     random_state : int
         Same seed and data, same model, to the bit.
-    n_estimators : int
-        Number of trees.
+    n_estimators : int, optional
+        Number of trees. Left out, it is found by log-loss on the later part, up to `MOST_TREES`; `USUAL_TREES` where
+        that has fewer than 50 rows or 10 of either class.
     learning_rate, max_depth, min_child_weight, subsample, colsample_bytree, reg_lambda
         As in xgboost.
     calibration_share : float
-        Share of the rows, the latest in time, that is kept for calibration: 0 (none) to 0.5.
+        Share of the rows, the latest in time, that makes the later part: 0 (none) to 0.5.
     n_jobs : int, optional
         Threads; all cores when left out. No result depends on it.
 
@@ -68,10 +77,15 @@ class RiskModel(Explained, ClassifierMixin, BaseEstimator):  # type: ignore[misc
     ----------
     booster_ : xgboost.Booster
         Sees the float32 columns of `matrix`.
+    n_trees_ : int
     calibrator_ : Calibrator
         `slope` and `intercept` on the booster's margin.
     calibration_ : CalibrationChoice
-        On what grounds the calibrator was chosen.
+        On what grounds the calibrator was chosen: figures of the booster that knew the earlier part only.
+    venn_abers_ : VennAbers
+        Bounds of the probability by margin, from the later part.
+    shift_ : float
+        By how much `recentred` has moved the log-odds since training.
     expected_value_ : float
         Where the SHAP values start: they and it add up to `margin`.
     base_log_odds_ : float
@@ -114,10 +128,10 @@ class RiskModel(Explained, ClassifierMixin, BaseEstimator):  # type: ignore[misc
         features: FeatureSet | None = None,
         random_state: int = 0,
         *,
-        n_estimators: int = 200,
-        learning_rate: float = 0.05,
+        n_estimators: int | None = None,
+        learning_rate: float = 0.03,
         max_depth: int = 6,
-        min_child_weight: float = 5.0,
+        min_child_weight: float = 10.0,
         subsample: float = 0.8,
         colsample_bytree: float = 0.8,
         reg_lambda: float = 5.0,
@@ -144,8 +158,18 @@ class RiskModel(Explained, ClassifierMixin, BaseEstimator):  # type: ignore[misc
         tags.input_tags.categorical = True
         return tags
 
-    def fit(self, X: Any, y: Any, as_of: Any = None, groups: Any = None, sample_weight: Any = None) -> Self:
-        """Train on the earlier part of time and calibrate on the later part.
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        as_of: Any = None,
+        groups: Any = None,
+        sample_weight: Any = None,
+        *,
+        matures_at: Any = None,
+        until: Any = None,
+    ) -> Self:
+        """Find size and calibration on the later part of time, then train on all of it.
 
         Parameters
         ----------
@@ -159,7 +183,13 @@ class RiskModel(Explained, ClassifierMixin, BaseEstimator):  # type: ignore[misc
         groups : array-like, shape (n,), optional
             Customers: the calibrator is judged by customer, not by row.
         sample_weight : array-like, shape (n,), optional
-            A row of weight 0 is left out.
+            A row of weight 0 is left out. `Outcome.weights` gives every obligation the same weight, at however many
+            leads it was observed.
+        matures_at : array-like, shape (n,), optional
+            When each outcome was known for sure, as `Outcome.resolve` says. Then nothing is judged on the later part by
+            what was learned from rows that had not matured before it.
+        until : moment, optional
+            The data are complete up to here (``ledger.until``): outcomes that mature later are refused.
 
         Returns
         -------
@@ -169,33 +199,27 @@ class RiskModel(Explained, ClassifierMixin, BaseEstimator):  # type: ignore[misc
         Raises
         ------
         NotEnoughHistoryError
-            If fewer than ten rows (H401) or a single class (H402) have a known outcome.
+            If fewer than ten rows (H401) or a single class (H402) have a known outcome, or one that matures after
+            ``until`` (H404).
         FeatureError
             If a category has a direction, or a column cannot be read (F28x).
         DataError
-            If y, as_of, groups or sample_weight do not match X (D19x).
+            If what goes with the rows does not match X (D19x).
         """
         self._check_parameters()
         frame = read_frame(self, X, fitting=True)
         self.features_ = self._catalogue()
-        rows = learnable_rows(X, y, as_of, groups, sample_weight)
+        rows = learnable_rows(X, y, as_of, groups, sample_weight, matures_at=matures_at, until=until)
         frame = frame.iloc[rows.positions]
         cut = later_from(rows, self.calibration_share)
-        late, weight = rows.late, rows.weight
         self.classes_ = rows.classes
-        self.columns_ = learn_columns(frame.iloc[:cut], late[:cut], weight[:cut], self.features_)
-        matrix = encode(frame, self.columns_)
-        self.booster_ = self._train(matrix[:cut], late[:cut], weight[:cut])
-        self.expected_value_ = treeshap.expected_value(self.booster_, matrix.shape[1])
-        self.calibration_ = choose_calibrator(
-            treeshap.margins(self.booster_, matrix[cut:], n_jobs=self.n_jobs),
-            late[cut:],
-            weight[cut:],
-            None if rows.groups is None else rows.groups[cut:],
-            random_state=self.random_state,
-        )
+        self.n_trees_, self.calibration_, self.venn_abers_ = self._judged(frame, rows, cut)
+        self.shift_ = 0.0
+        self.columns_ = learn_columns(frame, rows.late, rows.weight, self.features_)
+        self.booster_ = self._grown(encode(frame, self.columns_), rows.late, rows.weight, self.columns_, self.n_trees_)
+        self.expected_value_ = treeshap.expected_value(self.booster_, len(self.columns_))
         self.calibrator_ = self.calibration_.calibrator
-        self.training_summary_ = summary.training_summary(rows, cut, self.calibration_, matrix.shape[1])
+        self.training_summary_ = summary.training_summary(rows, cut, self.calibration_, self.booster_)
         self.notices_ = tuple(notice for notice in (*rows.notices, self.calibration_.notice) if notice)
         for notice in self.notices_:
             logging.getLogger("earlywarn").warning("RiskModel.fit: %s", notice)
@@ -222,6 +246,78 @@ class RiskModel(Explained, ClassifierMixin, BaseEstimator):  # type: ignore[misc
         margin = self.margin(X)
         late = self.calibrator_.probability(margin)
         return np.column_stack([1.0 - late, late])
+
+    def predict_interval(self, X: Any) -> Floats:
+        """Between which bounds the probability of being late lies, by the Venn-Abers method.
+
+        One of the two bounds is calibrated by construction; they lie apart where the later part of the training had few
+        rows with such a score. They are widened to the calibrated probability where that lies outside.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like, shape (n, k)
+
+        Returns
+        -------
+        ndarray of float64, shape (n, 2)
+            Low and high; 0 and 1 where there was no later part.
+        """
+        return self._interval(self.margin(X))
+
+    def _interval(self, margin: Floats) -> Floats:
+        late = self.calibrator_.probability(margin)
+        with np.errstate(divide="ignore"):  # 0 and 1 stay what they are
+            low, high = (expit(logit(bound) + self.shift_) for bound in self.venn_abers_.interval(margin))
+        return np.column_stack([np.minimum(low, late), np.maximum(high, late)])
+
+    def recentred(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """This model with its log-odds moved so that the mean probability is the share late of a month that has matured.
+
+        When more or fewer people pay late than in the past, all probabilities are off by about the same log-odds. Order
+        and reasons stay, but for where reasons start.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like, shape (n, k)
+            The last matured month, as it was before it was due.
+        y : array-like, shape (n,)
+            Labels as in `fit`; rows without one are left out.
+        sample_weight : array-like, shape (n,), optional
+
+        Returns
+        -------
+        RiskModel
+            Another one; this one does not change. ``training_summary_["recentred"]`` says by how much, and how sure
+            that is.
+
+        Raises
+        ------
+        NotEnoughHistoryError
+            If fewer than ten rows (H401) or a single class (H402) have a known outcome.
+        DataError
+            If the labels are others than in training (D192).
+        """
+        rows = learnable_rows(X, y, sample_weight=sample_weight)
+        if rows.classes.tolist() != self.classes_.tolist():
+            raise DataError(
+                "the labels are others than in training.",
+                code="D192",
+                found=f"{rows.classes.tolist()}, trained on {self.classes_.tolist()}",
+            )
+        p = self.predict_proba(X)[rows.positions, 1]
+        shift = calibration_intercept(rows.late, p, sample_weight=rows.weight)
+        moved = copy(self)
+        moved.calibrator_ = replace(self.calibrator_, intercept=self.calibrator_.intercept + shift)
+        moved.calibration_ = replace(self.calibration_, calibrator=moved.calibrator_)
+        moved.shift_ = self.shift_ + shift
+        moved.training_summary_ = {
+            **self.training_summary_,
+            "recentred": {
+                "rows": len(rows.late), "events": int(rows.late.sum()), "shift": shift,
+                "standard_error": float(1 / np.sqrt(rows.weight @ (p * (1 - p)))),
+            },
+        }  # fmt: skip
+        return moved
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
         """Labels: late where that is more likely than not.
@@ -300,18 +396,35 @@ class RiskModel(Explained, ClassifierMixin, BaseEstimator):  # type: ignore[misc
 
         return FeatureSet.default()
 
-    def _train(self, matrix: npt.NDArray[np.float32], late: Floats, weight: Floats) -> xgb.Booster:
+    def _judged(self, frame: pd.DataFrame, rows: LearnableRows, cut: int) -> tuple[int, CalibrationChoice, VennAbers]:
+        """Trees to grow, calibration and bounds, on the later part by a booster that knows the earlier part."""
+        later = slice(cut, None)
+        late, weight = rows.late[later], rows.weight[later]
+        groups = None if rows.groups is None else rows.groups[later]
+        margin, trees = np.empty(0), self.n_estimators or USUAL_TREES
+        if len(late):
+            own = matured_before(rows, cut)
+            columns = learn_columns(frame.iloc[own], rows.late[own], rows.weight[own], self.features_)
+            matrix = encode(frame.iloc[later], columns)
+            stops = self.n_estimators is None and is_enough(late)
+            booster = self._grown(
+                encode(frame.iloc[own], columns), rows.late[own], rows.weight[own], columns,
+                MOST_TREES if stops else trees, later=(matrix, late, weight) if stops else None,
+            )  # fmt: skip
+            trees = booster.num_boosted_rounds()
+            margin = treeshap.margins(booster, matrix, n_jobs=self.n_jobs)
+        choice = choose_calibrator(margin, late, weight, groups, random_state=self.random_state)
+        return trees, choice, fit_venn_abers(margin, late, weight)
+
+    def _grown(
+        self, matrix: npt.NDArray[np.float32], late: Floats, weight: Floats, columns: tuple[Column, ...], trees: int,
+        later: Rows | None = None,
+    ) -> xgb.Booster:  # fmt: skip
         chosen = {name: getattr(self, name) for name in BOOSTER_PARAMETERS}
         return train_booster(
-            matrix,
-            late,
-            weight,
-            self.columns_,
-            n_estimators=self.n_estimators,
-            n_jobs=self.n_jobs,
-            seed=self.random_state,
+            matrix, late, weight, columns, n_estimators=trees, n_jobs=self.n_jobs, seed=self.random_state, later=later,
             **chosen,
-        )
+        )  # fmt: skip
 
     def _check_parameters(self) -> None:
         if not 0 <= self.calibration_share <= LARGEST_LATER_SHARE:

@@ -19,7 +19,7 @@ from sklearn.utils.validation import (
 
 from earlywarn.errors import DataError, NotEnoughHistoryError
 
-__all__ = ["MIN_ROWS", "LearnableRows", "later_from", "learnable_rows"]
+__all__ = ["MIN_ROWS", "LearnableRows", "later_from", "learnable_rows", "matured_before", "moments_of"]
 
 #: Fewer rows than this are no history.
 MIN_ROWS = 10
@@ -41,6 +41,8 @@ class LearnableRows:
     weight : ndarray of float64, shape (n,)
     times : ndarray, shape (n,), optional
         datetime64[us] or numbers; None when the order of rows is the order of time.
+    matures : ndarray, shape (n,), optional
+        As `times`: when each outcome was known for sure.
     groups : ndarray of int, shape (n,), optional
         Customers by number.
     classes : ndarray, shape (2,)
@@ -53,12 +55,22 @@ class LearnableRows:
     late: Floats
     weight: Floats
     times: npt.NDArray[Any] | None
+    matures: npt.NDArray[Any] | None
     groups: npt.NDArray[np.intp] | None
     classes: npt.NDArray[Any]
     notices: tuple[str, ...]
 
 
-def learnable_rows(X: Any, y: Any, as_of: Any = None, groups: Any = None, sample_weight: Any = None) -> LearnableRows:
+def learnable_rows(
+    X: Any,
+    y: Any,
+    as_of: Any = None,
+    groups: Any = None,
+    sample_weight: Any = None,
+    *,
+    matures_at: Any = None,
+    until: Any = None,
+) -> LearnableRows:
     """Leave out rows without an outcome or of weight 0, and put the others in order of time.
 
     Parameters
@@ -72,6 +84,10 @@ def learnable_rows(X: Any, y: Any, as_of: Any = None, groups: Any = None, sample
     groups : array-like, shape (n,), optional
         Customers.
     sample_weight : array-like, shape (n,), optional
+    matures_at : array-like, shape (n,), optional
+        When the outcome is known for sure.
+    until : moment, optional
+        The data are complete up to here.
 
     Returns
     -------
@@ -83,17 +99,24 @@ def learnable_rows(X: Any, y: Any, as_of: Any = None, groups: Any = None, sample
         If indices do not match (code D190), a moment is missing or not one (D191), or the labels are not two
         (D192).
     NotEnoughHistoryError
-        If fewer than ten rows (code H401) or a single class (H402) are left.
+        If fewer than ten rows (code H401) or a single class (H402) are left, or outcomes are given that nobody can
+        know yet (H404).
     """
-    for name, given in {"y": y, "as_of": as_of, "groups": groups, "sample_weight": sample_weight}.items():
+    by_row = {
+        "y": y, "as_of": as_of, "groups": groups, "sample_weight": sample_weight, "matures_at": matures_at,
+    }  # fmt: skip
+    for name, given in by_row.items():
         _check_same_index(X, name, given)
     labels, known = _known_labels(y)
-    check_consistent_length(X, known, as_of, groups, sample_weight)
+    check_consistent_length(X, known, as_of, groups, sample_weight, matures_at)
     weight = np.ones(len(known))
-    if sample_weight is not None:
+    if sample_weight is not None and len(known):
         weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-    times = None if as_of is None else _times(as_of)
+    times = None if as_of is None else moments_of(as_of)
+    matures = None if matures_at is None else moments_of(matures_at, "matures_at", missing=True)
     kept = np.flatnonzero(known & (weight > 0))
+    if matures is not None and until is not None:
+        _refuse_immature(matures[kept], moments_of([until], "until")[0])
     classes = _two_classes(labels[weight[known] > 0], len(known))
     late = np.zeros(len(known))
     late[known] = labels == classes[1]
@@ -104,10 +127,34 @@ def learnable_rows(X: Any, y: Any, as_of: Any = None, groups: Any = None, sample
         late=late[kept],
         weight=weight[kept],
         times=None if times is None else times[kept],
+        matures=None if matures is None else matures[kept],
         groups=None if groups is None else _numbered(groups)[kept],
         classes=classes,
         notices=_left_out(known, weight),
     )
+
+
+def matured_before(rows: LearnableRows, cut: int) -> npt.NDArray[np.intp]:
+    """Rows of the earlier part whose outcome was known before the later part begins.
+
+    The others overlap with it in time, and may be the same obligations at another lead. All of the earlier part where
+    it is not known when outcomes mature, or hardly any would be left.
+
+    Parameters
+    ----------
+    rows : LearnableRows
+    cut : int
+        Row where the later part begins.
+
+    Returns
+    -------
+    ndarray of int
+    """
+    every = np.arange(cut)
+    if rows.matures is None or rows.times is None or cut == len(rows.late):
+        return every
+    kept = np.flatnonzero(rows.matures[:cut] < rows.times[cut])
+    return kept if len(kept) >= cut / 2 and len(np.unique(rows.late[kept])) == 2 else every
 
 
 def later_from(rows: LearnableRows, share: float) -> int:
@@ -134,6 +181,18 @@ def later_from(rows: LearnableRows, share: float) -> int:
         return n
     cut = int(cuts[np.argmin(np.abs(cuts - wanted))])
     return cut if len(np.unique(rows.late[:cut])) == 2 else n
+
+
+def _refuse_immature(matures: npt.NDArray[Any], until: Any) -> None:
+    early = ~(matures <= until)  # also where it never matures
+    if early.any():
+        raise NotEnoughHistoryError(
+            "rows have an outcome that cannot be known yet.",
+            code="H404",
+            found=f"{int(early.sum()):,} of {len(early):,} rows mature after {until}",
+            hint="take labels from Outcome.label, which is NA until then: of a cohort that has not matured only those "
+            "who paid early are known, and a model learns from them that everybody pays.",
+        )
 
 
 def _known_labels(y: Any) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
@@ -179,10 +238,29 @@ def _two_classes(labels: npt.NDArray[Any], n_rows: int) -> npt.NDArray[Any]:
     return classes
 
 
-def _times(as_of: Any) -> npt.NDArray[Any]:
-    given = pd.Series(as_of.to_numpy() if isinstance(as_of, pd.Index) else as_of).reset_index(drop=True)
-    if given.isna().any():
-        raise DataError("as_of has missing moments.", code="D191", found=f"{int(given.isna().sum())} rows")
+def moments_of(values: Any, name: str = "as_of", *, missing: bool = False) -> npt.NDArray[Any]:
+    """Moments as datetime64[us], or numbers that grow with time.
+
+    Parameters
+    ----------
+    values : array-like, shape (n,)
+    name : str
+        What they are called in messages.
+    missing : bool
+        Whether some may be missing: NaT or NaN then.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+
+    Raises
+    ------
+    DataError
+        D191 when one is missing that may not be, or is no moment.
+    """
+    given = pd.Series(values.to_numpy() if isinstance(values, pd.Index) else values).reset_index(drop=True)
+    if not missing and given.isna().any():
+        raise DataError(f"{name} has missing moments.", code="D191", found=f"{int(given.isna().sum())} rows")
     if types.is_numeric_dtype(given.dtype):
         return given.to_numpy()
     try:
@@ -190,7 +268,7 @@ def _times(as_of: Any) -> npt.NDArray[Any]:
         moments = pd.to_datetime(given, format="ISO8601" if text else None)
     except (ValueError, TypeError) as error:
         raise DataError(
-            "as_of holds what is no moment.",
+            f"{name} holds what is no moment.",
             code="D191",
             found=str(error).splitlines()[0],
             hint="write moments as 2026-03-31.",

@@ -17,7 +17,9 @@ from earlywarn.risk.rows import LearnableRows
 __all__ = ["training_summary"]
 
 
-def training_summary(rows: LearnableRows, cut: int, calibration: CalibrationChoice, n_columns: int) -> dict[str, Any]:
+def training_summary(
+    rows: LearnableRows, cut: int, calibration: CalibrationChoice, booster: xgb.Booster
+) -> dict[str, Any]:
     """Describe a training run, ready for JSON.
 
     Parameters
@@ -26,22 +28,23 @@ def training_summary(rows: LearnableRows, cut: int, calibration: CalibrationChoi
     cut : int
         Where the later part begins.
     calibration : CalibrationChoice
-    n_columns : int
+    booster : xgboost.Booster
 
     Returns
     -------
     dict
-        rows, events, base_rate, columns, customers, trained and calibrated (rows, events, first and last
-        as_of), calibration, versions.
+        rows, events, base_rate, columns, trees, customers; earlier and later, the parts of time (rows,
+        events, first and last as_of); calibration, versions.
     """
     return {
         "rows": len(rows.late),
         "events": int(rows.late.sum()),
         "base_rate": float(np.average(rows.late, weights=rows.weight)),
-        "columns": n_columns,
+        "columns": booster.num_features(),
+        "trees": booster.num_boosted_rounds(),
         "customers": None if rows.groups is None else len(np.unique(rows.groups)),
-        "trained": _part(rows, slice(0, cut)),
-        "calibrated": _part(rows, slice(cut, None)),
+        "earlier": _part(rows, slice(0, cut)),
+        "later": _part(rows, slice(cut, None)),
         "calibration": calibration.to_dict(),
         "versions": {
             "python": platform.python_version(),

@@ -33,7 +33,8 @@ from earlywarn.tables.ledger import Ledger
 __all__ = ["PLAN_COLUMNS", "SCORE_COLUMNS", "Scorer"]
 
 #: Columns of the scores and their dtypes. amount_low and amount_high bound the projected bill of the stage
-#: "cycle". The interval of p_late and p_shock come with later versions; until then they are missing in every row.
+#: "cycle"; p_low and p_high p_late, see `RiskModel.predict_interval`. p_shock comes with a later version; until then it
+#: is missing in every row. lead_is_trained is False where the model was trained on other leads and has to extrapolate.
 SCORE_COLUMNS = {
     "obligation_id": "text",
     "stage": "text",
@@ -55,10 +56,10 @@ SCORE_COLUMNS = {
     "band": "text",
     "reasons": "tuple",
     "status": "text",
+    "lead_is_trained": "bool",
 }
 #: Log-odds below which a reason is too small to be told beside a larger one.
 TELLING = 0.1
-_NOT_YET = ("p_low", "p_high", "p_shock")
 _FILES = ("features.json", "policy_features.json", "outcome.json", "policy.toml", "booster.ubj", "model.json")
 
 
@@ -262,12 +263,13 @@ class Scorer:
         every = self.features + self.policy_features
         matrix = every.compute(ledger, obs, context=context, progress=progress)
         scored = np.flatnonzero(status == "scored")
-        p_late = np.full(len(obs), np.nan)
+        p_late, interval = np.full(len(obs), np.nan), np.full((len(obs), 2), np.nan)
         reasons = np.empty(len(obs), dtype=object)
         reasons[:] = [()] * len(obs)
         if len(scored):
             rows = matrix.iloc[scored][list(self.features.names)]
             p_late[scored] = self.model.predict_proba(rows)[:, 1]
+            interval[scored] = self.model.predict_interval(rows)
             reasons[scored] = self._leading(rows)
         scores = pd.DataFrame(
             {
@@ -280,11 +282,14 @@ class Scorer:
                 "amount_low": obs["amount_low"],
                 "amount_high": obs["amount_high"],
                 "p_late": p_late,
+                "p_low": interval[:, 0],
+                "p_high": interval[:, 1],
+                "p_shock": np.nan,
                 "exposure": _exposure(ledger, obs, at),
                 "band": self.policy.band(p_late),
                 "reasons": reasons,
                 "status": status,
-                **dict.fromkeys(_NOT_YET, np.nan),
+                "lead_is_trained": self._is_trained(obs),
             }
         )[list(SCORE_COLUMNS)]
         scores.attrs["as_of"] = at.isoformat()
@@ -309,14 +314,17 @@ class Scorer:
             for row in range(len(matrix))
         ]
 
+    def _is_trained(self, obs: pd.DataFrame) -> npt.NDArray[np.bool_]:
+        """Where the lead is one that the model was trained on; running periods are trained on at shares of them."""
+        asked = (obs["stage"] == "cycle") | obs["lead_days"].isin(self.outcome.leads)
+        return (asked & obs["stage"].isin(self.outcome.stages)).to_numpy(dtype=bool)
+
     def _lead_notice(self, scores: pd.DataFrame) -> tuple[str, ...]:
         """Say where a lead was scored that the model was not trained on."""
-        known = scores["stage"] != "cycle"  # running periods are trained on at shares of the period
-        leads = scores.loc[known & (scores["status"] == "scored"), "lead_days"]
-        strange = sorted(set(leads.tolist()) - set(self.outcome.leads))
-        if not strange:
+        leads = scores.loc[~scores["lead_is_trained"] & (scores["status"] == "scored"), "lead_days"]
+        if not len(leads):
             return ()
-        count = int(leads.isin(strange).sum())
+        count, strange = len(leads), sorted(set(leads.tolist()))
         who = "1 obligation is" if count == 1 else f"{count:,} obligations are"
         span = f"{strange[0]}" if len(strange) == 1 else f"{strange[0]} to {strange[-1]}"
         trained = ", ".join(map(str, self.outcome.leads))
