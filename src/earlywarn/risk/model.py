@@ -271,7 +271,7 @@ class RiskModel(Explained, ClassifierMixin, BaseEstimator):  # type: ignore[misc
         return np.column_stack([np.minimum(low, late), np.maximum(high, late)])
 
     def recentred(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """This model with its log-odds moved so that the mean probability is the share late of a month that has matured.
+        """Move the log-odds so that the mean probability is the share late of a month that has matured.
 
         When more or fewer people pay late than in the past, all probabilities are off by about the same log-odds. Order
         and reasons stay, but for where reasons start.

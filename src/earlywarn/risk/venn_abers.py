@@ -98,8 +98,9 @@ def fit_venn_abers(score: Floats, late: Floats, weight: Floats | None = None) ->
 def _bounds(count: Sequence[float], events: Sequence[float], label: float) -> Floats:
     """What isotonic regression says of a new row with a label, at each of the places where it may stand.
 
-    Isotonic regression is the slope of the largest convex function under the cumulative sums. The new row lifts all sums
-    to its right; the slope over it is that of the line that touches the hull on its left and the lifted one on its right.
+    Isotonic regression is the slope of the largest convex function under the cumulative sums. The new row lifts all
+    sums to its right; the slope over it is that of the line that touches the hull on its left and the lifted one on
+    its right.
     """
     before, after = _hull_before(count, events), _hull_after(count, events)
 
