@@ -21,6 +21,8 @@ CLASSES = [
     "Ledger",
     "LedgerStore",
     "Outcome",
+    "PayDays",
+    "PaymentDayModel",
     "Policy",
     "RiskModel",
     "Scorer",

@@ -152,6 +152,40 @@ def test_highradius_today_s_catalogue_beside_the_first(
             assert ahead["low"] > 0, measure
 
 
+def test_highradius_the_day_of_payment(highradius: dict[str, Any], keep_figures: Keep) -> None:
+    """Median day of what is open a week before due, learned from what was known on 15 November 2019."""
+    obs, matrix, begin = highradius["obs"], highradius["matrix"], pd.Timestamp("2019-11-15")
+    outcome = ew.Outcome(grace_days=0, lead_days=7)
+    train = (obs["as_of"] < begin).to_numpy()
+    test = ((obs["as_of"] >= begin) & (obs["due_on"] < "2020-03-01")).to_numpy()
+    known = outcome.payment(highradius["ledger"].known_before(begin), obs[train])
+    became = outcome.payment(highradius["ledger"], obs[test])
+    assert known["paid_on"].max() < begin
+    days = ew.PaymentDayModel(highradius["features"]).fit(matrix[train], known).predict(matrix[test], obs[test])
+    truth = (became["paid_on"] - became["due_on"]).dt.days.to_numpy(dtype=float)
+    usual = highradius["simple"].loc[test]
+    miss = {
+        "earlywarn": np.abs(np.nan_to_num(days.median_day(), nan=60.0) - truth),
+        "on the due day": np.abs(truth),
+        "as long as the last one": np.abs(usual["last_days"].fillna(0.0).to_numpy() - truth),
+        "as long as on average": np.abs(usual["mean_days"].fillna(0.0).to_numpy() - truth),
+    }
+    figures: dict[str, Any] = {
+        "rows": int(test.sum()),
+        "mean absolute error in days": {name: float(found.mean()) for name, found in miss.items()},
+        "within two days": {name: float((found <= 2).mean()) for name, found in miss.items()},
+    }
+    for grace in (0, 5):
+        late = ew.Outcome(grace_days=grace, lead_days=7).label(highradius["ledger"], obs[test]).to_numpy(dtype=np.int8)
+        figures[f"late over {grace}"] = measures(late, np.clip(days.p_late(grace), 1e-9, 1 - 1e-9))
+    keep_figures("highradius_day_of_payment", figures)
+    print(figures)
+    error = figures["mean absolute error in days"]
+    assert error["earlywarn"] <= 2.1
+    assert error["earlywarn"] < 0.9 * min(value for name, value in error.items() if name != "earlywarn")
+    assert figures["late over 0"]["auc"] > 0.82
+
+
 def test_card_clients_today_s_catalogue_beside_the_first(first_catalogue: ew.FeatureSet, keep_figures: Keep) -> None:
     """Both read the few tables of this set: ahead in AUC, behind in no case. The set's own features beat either."""
     ledger, obs, late = ew.datasets.load_card_clients()

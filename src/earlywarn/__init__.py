@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from earlywarn.outcomes import Outcome as Outcome
     from earlywarn.reasons.asked import explain_feature as explain_feature
     from earlywarn.risk.backtest import backtest as backtest
+    from earlywarn.risk.hazard import PaymentDayModel as PaymentDayModel
     from earlywarn.risk.model import RiskModel as RiskModel
+    from earlywarn.risk.paydays import PayDays as PayDays
     from earlywarn.risk.splits import TemporalSplit as TemporalSplit
     from earlywarn.scorer import Scorer as Scorer
     from earlywarn.tables.ledger import Ledger as Ledger
@@ -49,6 +51,8 @@ _MODULE_OF = {
     "audit_leakage": "features.leak",
     "explain_feature": "reasons.asked",
     "RiskModel": "risk.model",
+    "PayDays": "risk.paydays",
+    "PaymentDayModel": "risk.hazard",
     "TemporalSplit": "risk.splits",
     "backtest": "risk.backtest",
     "Policy": "actions.policy",

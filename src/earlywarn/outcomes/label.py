@@ -139,7 +139,7 @@ class Resolver:
 
     def one(self, number: int, as_of: int) -> _Outcome:
         """What became of one obligation observed at one moment."""
-        i, debt, books = self._closed(number, as_of)
+        i, debt, books = self.closed(number, as_of)
         disputed = 0.0
         if debt >= 0:
             disputed = self.disputes.between(debt, int(self.v.owner[i]), as_of, int(self.close[i]))
@@ -153,9 +153,9 @@ class Resolver:
 
     def gone(self, number: int, as_of: int) -> bool:
         """Whether one obligation observed at one moment was withdrawn or fully credited, mature or not."""
-        return self._closed(number, as_of)[2].gone is not None
+        return self.closed(number, as_of)[2].gone is not None
 
-    def _closed(self, number: int, as_of: int) -> tuple[int, int, _Close]:
+    def closed(self, number: int, as_of: int) -> tuple[int, int, _Close]:
         """The version that was in force at the end, its debt, and the books at its close."""
         span = range(int(self.starts[number]), int(self.starts[number + 1]))
         seen = [i for i in span if self.v.known_at[i] < as_of]
@@ -212,8 +212,8 @@ class Resolver:
         sure_at = max((self.sure_at.get(source, NAT) for source in paying), default=NAT)
         return _Close(amount, max(0, amount - credited - paid), came_back, gone, sure_at)
 
-    def _instalment_at_close(self, i: int) -> _Close:
-        """An instalment is paid when the money received since the agreement covers all up to it."""
+    def received_for(self, i: int) -> tuple[int, list[tuple[int, int, int]], int]:
+        """Money that pays an instalment: what must come in before it does, what came in, and its arrangement's row."""
         instalments, arrangements = self.ledger.facts("instalments"), self.ledger.facts("arrangements")
         ids = instalments.text("arrangement_id")
         label = ids.labels[ids.codes[self.v.plan[i]]]
@@ -221,10 +221,14 @@ class Resolver:
         row = int(versions[np.argmax(arrangements.known_at[versions])])
         before = (instalments.known_until[own] == FOREVER) & (instalments.happened_at[own] < self.v.due_at[i])
         need = int(instalments.numbers("amount")[own[before]].sum())
-        received = self.received.since(self.covers.get(row, []), int(arrangements.known_at[versions].min()))
+        return need, self.received.since(self.covers.get(row, []), int(arrangements.known_at[versions].min())), row
+
+    def _instalment_at_close(self, i: int) -> _Close:
+        """An instalment is paid when the money received since the agreement covers all up to it."""
+        need, received, row = self.received_for(i)
         money = sum(amount for _, counts_at, amount in received if counts_at <= self.close[i])
         amount = int(self.v.amount[i])
-        replaced = bool(self.arrangement_replaced[row])
-        ended = replaced and arrangements.moments("ended_on")[row] <= self.close[i]
+        ended = self.ledger.facts("arrangements").moments("ended_on")[row]
+        over = bool(self.arrangement_replaced[row]) and ended <= self.close[i]
         open_ = amount - min(max(money - need, 0), amount)
-        return _Close(amount, open_, False, "arrangement replaced" if ended else None)
+        return _Close(amount, open_, False, "arrangement replaced" if over else None)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from earlywarn.dates import US_PER_DAY, moment, visible
@@ -14,11 +15,13 @@ from earlywarn.errors import DataError, suggest
 from earlywarn.outcomes.frames import OBSERVATION_COLUMNS, cycle_frame, in_order, obligation_frame
 from earlywarn.outcomes.label import Resolver
 from earlywarn.outcomes.obligations import obligations
+from earlywarn.outcomes.paying import NEVER, pay_days
 from earlywarn.outcomes.pool import CyclePool
 from earlywarn.outcomes.projection import cycle_pool, projection_of
 from earlywarn.outcomes.running import shocks
 from earlywarn.outcomes.selection import at_leads, at_shares, need, numbered, unknown_notice
 from earlywarn.outcomes.stored import by_debtor, from_buckets, in_all
+from earlywarn.tables.facts import as_text
 from earlywarn.tables.ledger import Ledger
 from earlywarn.tables.store import LedgerStore
 
@@ -237,6 +240,47 @@ class Outcome:
         Series of Int8, index of ``observations``, named "late"
         """
         return self.resolve(ledger, observations)["late"]
+
+    def payment(self, ledger: Ledger | LedgerStore, observations: pd.DataFrame) -> pd.DataFrame:
+        """On which day each observed obligation was paid, and up to which day that is known.
+
+        Parameters
+        ----------
+        ledger : Ledger
+        observations : DataFrame
+            As from `observations`; rows of running periods have no bill to pay yet.
+
+        Returns
+        -------
+        DataFrame, index of ``observations``
+            as_of, due_on (as they were observed), paid_on (datetime64, the day on which no more than the larger of one
+            unit and 1% was left; missing while that is not known), seen_until (datetime64, the last day up to which it
+            is known whether it was paid), reason (text; why nothing was to be paid, else missing).
+        """
+        need(observations, "obligation_id", "as_of", "due_on")
+        if isinstance(ledger, LedgerStore):
+            need(observations, "customer_id")
+            by_bucket: pd.DataFrame = by_debtor(ledger, observations, self.payment)
+            return by_bucket
+        versions = obligations(ledger, cycles=self.sees_cycles)
+        numbers, _ = numbered(ledger, versions, observations["obligation_id"], self.grace_days, cycles=self.sees_cycles)
+        known = np.flatnonzero(numbers >= 0)
+        as_of = observations["as_of"].to_numpy().astype("M8[us]").astype(np.int64)
+        paid, seen, reasons = pay_days(Resolver(ledger, versions, self.grace_days), numbers[known], as_of[known])
+        days = np.full((2, len(numbers)), NEVER)
+        days[:, known] = paid, seen
+        told: npt.NDArray[np.object_] = np.full(len(numbers), "no bill yet", dtype=object)
+        told[known] = reasons
+        paid_on, seen_on = np.where(days == NEVER, np.datetime64("NaT"), days.astype("M8[D]")).astype("M8[us]")
+        return pd.DataFrame(
+            {
+                "as_of": observations["as_of"],
+                "due_on": observations["due_on"],
+                "paid_on": paid_on,
+                "seen_until": seen_on,
+                "reason": as_text(told).set_axis(observations.index),
+            }
+        )
 
     def weights(self, observations: pd.DataFrame) -> pd.Series[Any]:
         """What each row weighs in training: all rows of an obligation together one, at however many leads it was seen.
