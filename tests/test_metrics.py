@@ -16,6 +16,7 @@ from earlywarn.risk.metrics import (
     calibration_intercept,
     calibration_slope,
     capture_at,
+    ici,
     ks,
     lift_at,
     log_loss,
@@ -142,3 +143,47 @@ def test_the_same_score_twice_differs_by_exactly_nothing():
     y, score = np.tile([0, 1], 30), np.random.default_rng(0).random(60)
     found = bootstrap_by_group(y, score, score, np.arange(60) // 3, repeats=50)
     assert (found.value, found.low, found.high, found.share_above_zero) == (0.0, 0.0, 0.0, 0.0)
+
+
+# -- against statsmodels, which shares no code with ours ----------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def forecast():
+    """Outcomes of 3,000 rows, and probabilities that are too timid, rounded so that many tie."""
+    rng = np.random.default_rng(3)
+    truth = rng.beta(1, 5, 3000)
+    return (rng.random(3000) < truth).astype(float), np.clip((0.05 + 0.6 * truth).round(3), 0.001, 0.999)
+
+
+def test_intercept_and_slope_are_those_of_a_logistic_regression(forecast):
+    models = pytest.importorskip("statsmodels.api", reason="the reference is not installed")
+    y, p = forecast
+    margin = np.log(p / (1 - p))
+    binomial = models.families.Binomial()
+    shift = models.GLM(y, np.ones((len(y), 1)), family=binomial, offset=margin).fit(tol=1e-12)
+    line = models.GLM(y, models.add_constant(margin), family=binomial).fit(tol=1e-12)
+    assert calibration_intercept(y, p) == pytest.approx(shift.params[0], abs=1e-8)
+    assert calibration_slope(y, p) == pytest.approx(line.params[1], abs=1e-8)
+
+
+def test_the_calibration_index_is_the_distance_to_the_lowess_curve(forecast):
+    """At every row where there are few; read off between 200 places where there are many."""
+    smoothers = pytest.importorskip(
+        "statsmodels.nonparametric.smoothers_lowess", reason="the reference is not installed"
+    )
+    y, p = forecast
+    for rows, within in ((150, 1e-9), (3000, 2e-4)):
+        curve = smoothers.lowess(y[:rows], p[:rows], frac=0.75, it=0, delta=0, return_sorted=False)
+        assert ici(y[:rows], p[:rows]) == pytest.approx(np.abs(p[:rows] - curve).mean(), abs=within)
+
+
+def test_the_calibration_index_is_small_for_the_truth_and_the_distance_for_a_shift():
+    rng = np.random.default_rng(4)
+    p = rng.uniform(0.1, 0.8, 20_000)
+    y = (rng.random(20_000) < p).astype(float)
+    assert ici(y, p) < 0.01
+    assert ici(p, p) == pytest.approx(0, abs=1e-9)
+    assert ici(p + 0.1, p) == pytest.approx(0.1, abs=1e-9)
+    assert np.isnan(ici([], []))
+    assert ici([1.0], [0.25]) == 0.75

@@ -42,7 +42,7 @@ class BacktestResult:
     table : DataFrame
         One row per fold and scorer (`earlywarn` and the baselines), and per scorer over all folds together:
         fold, scorer, first_as_of, last_as_of, train_rows, rows, events, base_rate, auc, ap, log_loss, brier,
-        mean_p, calibration_intercept, calibration_slope, ks, lift (of the top tenth).
+        mean_p, calibration_intercept, calibration_slope, ici, ks, lift (of the top tenth).
     predictions : DataFrame
         The tested observations with fold, late and a probability by scorer.
     notices : tuple of str

@@ -26,6 +26,7 @@ __all__ = [
     "calibration_intercept",
     "calibration_slope",
     "capture_at",
+    "ici",
     "ks",
     "lift_at",
     "log_loss",
@@ -35,6 +36,8 @@ __all__ = [
 Floats = npt.NDArray[np.float64]
 Metric = Callable[..., float]
 
+#: Share of the rows that a local line is fitted to, and places at which it is.
+SPAN, CURVE_POINTS = 0.75, 200
 #: Probabilities are kept this far from 0 and 1 before a logarithm is taken.
 EDGE = 1e-15
 
@@ -171,6 +174,59 @@ def calibration_slope(y: Any, p: Any, *, sample_weight: Any = None) -> float:
     return fit_affine(margin, y, weight, prior_rows=0.0).slope
 
 
+def ici(y: Any, p: Any, *, sample_weight: Any = None) -> float:
+    """Mean distance between a probability and the share late among rows with a like one.
+
+    The share is a line fitted to the three quarters of the rows whose probabilities are nearest, the nearer the heavier
+    (LOESS of first degree with tricube weights), at 200 quantiles of p and in between by interpolation. This is the
+    integrated calibration index (Austin and Steyerberg 2019).
+
+    Parameters
+    ----------
+    y : array-like, shape (n,), 0 or 1, or true probabilities
+    p : array-like, shape (n,), probabilities
+    sample_weight : array-like, shape (n,), optional
+        Of the mean; each row counts once in the line.
+
+    Returns
+    -------
+    float, 0 to 1; NaN without a row
+
+    Examples
+    --------
+    >>> p = np.linspace(0.1, 0.9, 500)
+    >>> round(ici(p, p), 6), round(ici(p, p / 2), 3)
+    (0.0, 0.25)
+    """
+    y, p, weight = _arrays(y, p, sample_weight)
+    if not len(p):
+        return float("nan")
+    order = np.argsort(p, kind="stable")
+    y, p, weight = y[order], p[order], weight[order]
+    asked = np.unique(p[np.linspace(0, len(p) - 1, min(len(p), CURVE_POINTS)).round().astype(int)])
+    return float(np.average(np.abs(p - np.interp(p, asked, _loess(p, y, asked))), weights=weight))
+
+
+def _loess(x: Floats, y: Floats, asked: Floats) -> Floats:
+    """Local lines through points sorted by x, at some places."""
+    span = max(int(SPAN * len(x) + 1e-10), 1)
+    # the nearest points stand side by side: they begin after a point when the place is past the middle between that one
+    # and the one beyond the last
+    firsts = np.searchsorted((x[: len(x) - span] + x[span:]) / 2, asked)
+    found = np.empty(len(asked))
+    for place, (at, first) in enumerate(zip(asked, firsts, strict=True)):
+        near, level = x[first : first + span], y[first : first + span]
+        far = np.abs(near - at)
+        width = far.max()
+        heavy = np.where(far < 0.999 * width, (1 - (far / width) ** 3) ** 3, 0.0) if width > 0 else np.ones(span)
+        heavy /= heavy.sum()
+        middle, height = heavy @ near, heavy @ level
+        spread = heavy @ (near - middle) ** 2
+        slope = heavy @ ((near - middle) * (level - height)) / spread if spread > 1e-12 else 0.0
+        found[place] = height + slope * (at - middle)
+    return found
+
+
 def measures(y: Any, p: Any, *, share: float = 0.1, sample_weight: Any = None) -> dict[str, float]:
     """Every measure of a probability beside the outcome.
 
@@ -185,7 +241,7 @@ def measures(y: Any, p: Any, *, share: float = 0.1, sample_weight: Any = None) -
     Returns
     -------
     dict of str to float
-        auc, ap (average precision), log_loss, brier, mean_p, calibration_intercept, calibration_slope, ks,
+        auc, ap (average precision), log_loss, brier, mean_p, calibration_intercept, calibration_slope, ici, ks,
         lift.
 
     Examples
@@ -203,6 +259,7 @@ def measures(y: Any, p: Any, *, share: float = 0.1, sample_weight: Any = None) -
         "mean_p": float(np.average(p, weights=weight)),
         "calibration_intercept": calibration_intercept(y, p, sample_weight=weight),
         "calibration_slope": calibration_slope(y, p, sample_weight=weight),
+        "ici": ici(y, p, sample_weight=weight),
         "ks": ks(y, p, sample_weight=weight),
         "lift": lift_at(y, p, share, sample_weight=weight),
     }

@@ -175,7 +175,8 @@ class PayDays:
                 "high_so_far": high,
             }
         )
-        return table.loc[shown].reset_index(drop=True)
+        from_first: pd.DataFrame = table.loc[shown].reset_index(drop=True)
+        return from_first
 
     def _drawn(self, amount: Floats, customers: Any, first: Days, n_dates: int, seed: int) -> Floats:
         """Money by date as it may come in, some times over, shape (n_draws, n_dates)."""
