@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from bills import invoice, ledger, payment
 from earlywarn.errors import DataError
 from earlywarn.outcomes import OBSERVATION_COLUMNS, Outcome
+from earlywarn.simulate import World
+from earlywarn.tables.ledger import Ledger
 from test_settlement import books_of, histories
 from tiers import law
 
@@ -147,3 +149,22 @@ def test_observations_of_another_ledger_are_refused():
     obs = Outcome(3, 7).observations(ledger([A], until=FAR))
     with pytest.raises(DataError, match=r"DataError\[D161\].*'invoice:A'"):
         Outcome(3, 7).label(ledger([B], until=FAR), obs)
+
+
+def test_what_a_row_weighs_does_not_tell_who_had_paid():
+    """Without any payment the rows that are there in both cases weigh the same, and each obligation weighs one."""
+    tables = World("telecom", 80, 8, 2).live().tables()
+    outcome = Outcome(lead_days=(14, 7, 3, 1), stages=("cycle", "scheduled", "issued", "collecting"))
+    books = Ledger.from_tables(**tables, until="2025-03-01")
+    unpaid = Ledger.from_tables(**{**tables, "payments": tables["payments"].head(0)}, until="2025-03-01")
+    obs, every = outcome.observations(books), outcome.observations(unpaid)
+    weights = [
+        rows.assign(weight=outcome.weights(rows)).set_index(["obligation_id", "stage", "as_of"])["weight"]
+        for rows in (obs, every)
+    ]
+    both = weights[0].index.intersection(weights[1].index)
+    assert 400 < len(both) < len(weights[1])
+    assert (weights[0].reindex(both) == weights[1].reindex(both)).all()
+    due = every["due_on"] + pd.Timedelta("1D") < "2025-03-01"
+    known = every[due & (every["stage"] != "cycle")].assign(weight=outcome.weights(every))
+    assert known.groupby("obligation_id")["weight"].sum().round(9).isin([1.0]).mean() > 0.99

@@ -49,12 +49,11 @@ def run(asked: argparse.Namespace) -> int:
     observations = outcome.observations(ledger)
     resolved = outcome.resolve(ledger, observations)
     late = resolved["late"]
-    weight = outcome.weights(observations[late.notna()]).reindex(observations.index, fill_value=0.0)
     with progress(f"computing {len(features)} features at {len(observations):,} observations") as report:
         matrix = features.compute(ledger, observations, progress=report)
     with progress("training"):
         model = RiskModel(features, random_state=asked.seed).fit(
-            matrix, late, as_of=observations["as_of"], groups=observations["customer_id"], sample_weight=weight,
+            matrix, late, as_of=observations["as_of"], groups=observations["customer_id"], sample_weight=outcome.weights(observations),
             matures_at=resolved["matures_at"], until=ledger.until,
         )  # fmt: skip
     folder = Scorer(features, outcome, model, policy).save(asked.out)

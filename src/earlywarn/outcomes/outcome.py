@@ -283,12 +283,16 @@ class Outcome:
         )
 
     def weights(self, observations: pd.DataFrame) -> pd.Series[Any]:
-        """What each row weighs in training: all rows of an obligation together one, at however many leads it was seen.
+        """What each row weighs in training, so that an obligation seen at many leads counts no more than another.
+
+        One over the number of leads from the first sight on, whether or not it was still unpaid at the later ones. One
+        over the number of rows would tell the outcome: who pays at once is seen once and would count most, and every
+        probability would be too low.
 
         Parameters
         ----------
         observations : DataFrame
-            As from `observations`, or those with a known label.
+            As from `observations`, all rows of an obligation together.
 
         Returns
         -------
@@ -296,12 +300,17 @@ class Outcome:
 
         Examples
         --------
-        >>> Outcome().weights(pd.DataFrame({"obligation_id": ["a", "b", "a"]})).tolist()
-        [0.5, 1.0, 0.5]
+        >>> seen = pd.DataFrame({"obligation_id": ["a", "a", "b", "c"], "stage": "issued", "lead_days": [14, 7, 3, 14]})
+        >>> Outcome(lead_days=(14, 7, 3)).weights(seen).round(2).tolist()
+        [0.33, 0.33, 1.0, 0.33]
         """
-        need(observations, "obligation_id")
-        seen = observations.groupby("obligation_id")["obligation_id"].transform("size")
-        return (1.0 / seen).rename("weight")
+        need(observations, "obligation_id", "stage", "lead_days")
+        running = observations["stage"] == "cycle"
+        lead = observations["lead_days"].where(~running)
+        first = lead.groupby(observations["obligation_id"]).transform("max")
+        from_first = np.searchsorted(np.sort(self.leads), first.fillna(0), side="right")
+        seen = np.where(running, len(self.cycle_shares), np.maximum(from_first, 1))
+        return pd.Series(1.0 / seen, index=observations.index, name="weight")
 
     def resolve(self, ledger: Ledger | LedgerStore, observations: pd.DataFrame) -> pd.DataFrame:
         """The label with its ground.

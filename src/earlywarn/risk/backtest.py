@@ -165,8 +165,8 @@ def backtest(
 class _Observed:
     """Observations with a known outcome, in order of time, and their columns."""
 
-    outcome: Outcome
     frame: pd.DataFrame
+    weight: pd.Series[Any]
     late: pd.Series[Any]
     X: pd.DataFrame
     baselines: pd.DataFrame
@@ -177,13 +177,14 @@ def _observed(
 ) -> _Observed:
     first = ledger.frame("invoices")["issued_on"].min() if start is None else start
     frame = outcome.observations(ledger, first, ledger.until if end is None else end)
+    weight = outcome.weights(frame)
     resolved = outcome.resolve(ledger, frame)
     y = resolved["late"]
     known = y.notna().to_numpy()
     frame = frame.assign(matures_at=resolved["matures_at"])[known]
     X = features.compute(ledger, frame)
     plain = baseline_features().compute(ledger, frame) if baselines else pd.DataFrame(index=frame.index)
-    return _Observed(outcome, frame, y[known].astype(np.int64), X, plain)
+    return _Observed(frame, weight[known], y[known].astype(np.int64), X, plain)
 
 
 def _tested(
@@ -197,7 +198,7 @@ def _tested(
     rows, late = observed.frame.iloc[train], observed.late.iloc[train]
     fitted = clone(prototype).fit(
         observed.X.iloc[train], late, as_of=rows["as_of"], groups=rows["customer_id"],
-        sample_weight=observed.outcome.weights(rows), matures_at=rows["matures_at"],
+        sample_weight=observed.weight.iloc[train], matures_at=rows["matures_at"],
         until=observed.frame["as_of"].iloc[test[0]],
     )  # fmt: skip
     result = observed.frame.iloc[test].assign(fold=str(fold), train_rows=len(train))

@@ -183,8 +183,8 @@ class RiskModel(Explained, ClassifierMixin, BaseEstimator):  # type: ignore[misc
         groups : array-like, shape (n,), optional
             Customers: the calibrator is judged by customer, not by row.
         sample_weight : array-like, shape (n,), optional
-            A row of weight 0 is left out. `Outcome.weights` gives every obligation the same weight, at however many
-            leads it was observed.
+            A row of weight 0 is left out. `Outcome.weights` makes up for obligations that are seen at more leads than
+            others.
         matures_at : array-like, shape (n,), optional
             When each outcome was known for sure, as `Outcome.resolve` says. Then nothing is judged on the later part by
             what was learned from rows that had not matured before it.
