@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
-from earlywarn.errors import NotEnoughHistoryError
+from earlywarn.errors import DataError, NotEnoughHistoryError
 from earlywarn.features.catalogue import Feature, FeatureSet
 from earlywarn.outcomes import Outcome
 from earlywarn.risk.backtest import BacktestResult, backtest
@@ -204,3 +204,36 @@ def test_a_baseline_gives_those_without_history_their_own_share():
 def test_a_baseline_nobody_has_a_figure_for_is_the_base_rate():
     found = baseline_probability(pd.Series([np.nan] * 4), pd.Series([0, 1, 0, 0]), pd.Series([1.0, 2.0]))
     assert found.tolist() == [0.25, 0.25]
+
+
+def test_measures_by_a_column_are_those_of_its_rows(result):
+    table = result.by("lead_days")
+    assert table["lead_days"].eq(LEAD).all()
+    halves = result.predictions.assign(big=result.predictions["amount"] > result.predictions["amount"].median())
+    parted = type(result)(result.table, halves).by("big")
+    for line in parted.itertuples():
+        rows = halves[halves["big"] == line.big]
+        assert line.rows == len(rows)
+        assert line.auc == pytest.approx(roc_auc_score(rows["late"], rows[line.scorer]), nan_ok=True)
+    with pytest.raises(DataError, match="did you mean 'lead_days'"):
+        result.by("lead_day")
+
+
+def test_who_was_learned_from_is_told_apart(ledger, result):
+    """By hand: customers with a matured observation before the fold's first moment."""
+    outcome = Outcome(lead_days=LEAD)
+    obs = outcome.observations(ledger)
+    matures = outcome.resolve(ledger, obs)["matures_at"]
+    for _, rows in result.predictions.groupby("fold"):
+        begin = rows["as_of"].min()
+        known = set(obs.loc[(obs["as_of"] < begin) & (matures < begin), "customer_id"])
+        assert rows["seen"].tolist() == [customer in known for customer in rows["customer_id"]]
+
+
+def test_how_far_the_model_is_ahead_is_told_with_its_noise(result):
+    ahead = result.ahead_of("base rate", repeats=50)
+    auc = result.overall().set_index("scorer")["auc"]
+    assert ahead.value == pytest.approx(auc["earlywarn"] - auc["base rate"])
+    assert ahead.low < ahead.value < ahead.high
+    with pytest.raises(DataError, match="D112"):
+        result.ahead_of("a coin")

@@ -53,8 +53,8 @@ def run(asked: argparse.Namespace) -> int:
         matrix = features.compute(ledger, observations, progress=report)
     with progress("training"):
         model = RiskModel(features, random_state=asked.seed).fit(
-            matrix, late, as_of=observations["as_of"], groups=observations["customer_id"], sample_weight=outcome.weights(observations),
-            matures_at=resolved["matures_at"], until=ledger.until,
+            matrix, late, as_of=observations["as_of"], groups=observations["customer_id"],
+            sample_weight=outcome.weights(observations), matures_at=resolved["matures_at"], until=ledger.until,
         )  # fmt: skip
     folder = Scorer(features, outcome, model, policy).save(asked.out)
     heading("trained")

@@ -14,11 +14,11 @@ import numpy.typing as npt
 import pandas as pd
 from sklearn.base import clone
 
-from earlywarn.errors import NotEnoughHistoryError
+from earlywarn.errors import DataError, NotEnoughHistoryError, suggest
 from earlywarn.risk.baselines import BASE_RATE, BASELINES, baseline_features, baseline_probability
-from earlywarn.risk.metrics import measures
+from earlywarn.risk.metrics import Difference, Metric, auc, bootstrap_by_group, measures
 from earlywarn.risk.model import RiskModel
-from earlywarn.risk.splits import TemporalSplit
+from earlywarn.risk.splits import TemporalSplit, seen_before
 from earlywarn.tables.handed_over import need_ledger
 
 if TYPE_CHECKING:
@@ -44,7 +44,8 @@ class BacktestResult:
         fold, scorer, first_as_of, last_as_of, train_rows, rows, events, base_rate, auc, ap, log_loss, brier,
         mean_p, calibration_intercept, calibration_slope, ici, ks, lift (of the top tenth).
     predictions : DataFrame
-        The tested observations with fold, late and a probability by scorer.
+        The tested observations with fold, train_rows, late, seen (whether rows of the customer were learned from) and
+        a probability by scorer.
     notices : tuple of str
     """
 
@@ -67,6 +68,63 @@ class BacktestResult:
         """
         pooled = self.table[self.table["fold"] == POOLED]
         return pooled.sort_values("auc", ascending=False, kind="stable").reset_index(drop=True)
+
+    def by(self, column: str) -> pd.DataFrame:
+        """The measures for each value of a column of `predictions`: stage, lead_days, seen, one that you add.
+
+        Parameters
+        ----------
+        column : str
+
+        Returns
+        -------
+        DataFrame
+            The column, and those of `table` from scorer on; over all folds.
+
+        Raises
+        ------
+        DataError
+            D112 when there is no such column.
+        """
+        if column not in self.predictions:
+            hint = suggest(column, map(str, self.predictions.columns))
+            raise DataError(f"predictions have no column {column!r}.", code="D112", hint=hint)
+        return pd.DataFrame(
+            [
+                {column: value, **_line(POOLED, rows, scorer)}
+                for value, rows in self.predictions.groupby(column, sort=True, observed=True)
+                for scorer in _scorers(rows)
+            ]
+        ).drop(columns=["fold"], errors="ignore")
+
+    def ahead_of(self, scorer: str, metric: Metric = auc, repeats: int = 500) -> Difference:
+        """By how much the model is ahead of a baseline, and how sure that is.
+
+        Parameters
+        ----------
+        scorer : str
+            A baseline in `table`.
+        metric : callable
+            As in `earlywarn.risk.metrics`; larger is better.
+        repeats : int
+            Of the bootstrap over customers.
+
+        Returns
+        -------
+        Difference
+
+        Raises
+        ------
+        DataError
+            D112 when there is no such scorer.
+        """
+        if scorer not in _scorers(self.predictions):
+            hint = suggest(scorer, _scorers(self.predictions))
+            raise DataError(f"nothing was scored by {scorer!r}.", code="D112", hint=hint)
+        rows = self.predictions
+        return bootstrap_by_group(
+            rows["late"], rows[MODEL], rows[scorer], rows["customer_id"], metric=metric, repeats=repeats
+        )
 
 
 def backtest(
@@ -158,7 +216,7 @@ def backtest(
             hint="observe over a longer time, or ask for fewer folds.",
         )
     predictions = pd.concat(tested)
-    return BacktestResult(_table(predictions), predictions.drop(columns="train_rows"), tuple(notices))
+    return BacktestResult(_table(predictions), predictions, tuple(notices))
 
 
 @dataclass(frozen=True)
@@ -202,6 +260,7 @@ def _tested(
         until=observed.frame["as_of"].iloc[test[0]],
     )  # fmt: skip
     result = observed.frame.iloc[test].assign(fold=str(fold), train_rows=len(train))
+    result["seen"] = seen_before(observed.frame["customer_id"], train, test)
     result["late"] = observed.late.iloc[test]
     result[MODEL] = fitted.predict_proba(observed.X.iloc[test])[:, 1]
     for name, (column, _) in BASELINES.items() if len(observed.baselines.columns) else ():
@@ -213,11 +272,15 @@ def _tested(
 
 
 def _table(predictions: pd.DataFrame) -> pd.DataFrame:
-    scorers = [name for name in (MODEL, *BASELINES, BASE_RATE) if name in predictions]
+    scorers = _scorers(predictions)
     folds = [(fold, rows) for fold, rows in predictions.groupby("fold", sort=False)]
     return pd.DataFrame(
         [_line(str(fold), rows, scorer) for fold, rows in [*folds, (POOLED, predictions)] for scorer in scorers]
     )
+
+
+def _scorers(predictions: pd.DataFrame) -> list[str]:
+    return [name for name in (MODEL, *BASELINES, BASE_RATE) if name in predictions]
 
 
 def _line(fold: str, rows: pd.DataFrame, scorer: str) -> dict[str, Any]:
