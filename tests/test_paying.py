@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -77,6 +76,47 @@ def test_a_collection_that_came_back_has_not_paid_and_one_that_may_come_back_is_
     assert (early["paid"], early["seen"]) == (None, "03-15")
 
 
+def test_any_of_the_collections_that_paid_a_bill_may_still_come_back() -> None:
+    parts = [payment("p", "2026-03-16", 60, method="direct_debit"), payment("q", "2026-03-17", 40)]
+    assert paid(ledger([BILL], parts, until="2026-03-20"))["paid"] is None
+    assert paid(ledger([BILL], parts, until="2026-04-20"))["paid"] == "03-17"
+
+
+def test_what_is_collected_is_seen_as_far_whether_or_not_it_was_paid() -> None:
+    bills = [
+        {**BILL, "collect_by": "direct_debit"},
+        invoice("B", "2026-03-01", "2026-03-16", 50, collect_by="direct_debit"),
+    ]
+    books = ledger(bills, [payment("p", "2026-03-16", 100, method="direct_debit")], until="2026-03-20")
+    outcome = ew.Outcome(lead_days=7)
+    rows = outcome.payment(books, outcome.observations(books))
+    assert rows["paid_on"].isna().all()
+    assert rows["seen_until"].nunique() == 1
+    assert rows["seen_until"].iloc[0] < pd.Timestamp("2026-03-16")
+
+
+def test_what_is_taken_away_later_is_at_risk_until_then() -> None:
+    late = paid(ledger([{**BILL, "withdrawn_on": "2026-04-10"}], until="2026-06-01"))
+    assert (late["paid"], late["seen"]) == (None, "04-09")
+    assert pd.isna(late["reason"])
+    credit = invoice("K", "2026-04-20", "2026-04-20", -100, corrects_id="A", kind="credit_note")
+    rows = ledger([BILL, credit], until="2026-06-01")
+    outcome = ew.Outcome(lead_days=7)
+    found = outcome.payment(rows, outcome.observations(rows)).iloc[0]
+    assert pd.isna(found["paid_on"])
+    assert found["seen_until"] < pd.Timestamp("2026-04-21")
+
+
+@pytest.mark.parametrize("lag", [0, 1, 10, 15])
+def test_what_is_seen_is_known_at_the_end_and_the_next_day_is_not(lag: int) -> None:
+    """Held against the moment at which the ledger itself comes to know of a payment of that day."""
+    last = pd.Timestamp("2026-05-29")
+    seen = pd.Timestamp(f"2026-{paid(ledger([BILL], until=last, lags={'payments': lag}))['seen']}")
+    for day, known in ((seen, True), (seen + pd.Timedelta("1D"), False)):
+        books = ledger([BILL], [payment("p", f"{day:%Y-%m-%d}", 1)], until="2026-12-01", lags={"payments": lag})
+        assert (books.facts("payments").known_at[0] <= books.known_before(last).until_us) == known
+
+
 def test_what_is_seen_ends_where_payments_are_still_on_their_way() -> None:
     assert paid(ledger([BILL], until="2026-03-20"))["seen"] == "03-18"  # a Friday at 00:00: Thursday's are not known
     assert paid(ledger([BILL], until="2026-03-23"))["seen"] == "03-19"  # a Monday: Friday's come with Monday
@@ -106,4 +146,3 @@ def test_a_store_says_what_one_ledger_says(tmp_path: Any) -> None:
     outcome = ew.Outcome(lead_days=7)
     obs = outcome.observations(books)
     pd.testing.assert_frame_equal(outcome.payment(store, obs), outcome.payment(books, obs))
-    assert np.isin(["paid_on", "seen_until"], outcome.payment(books, obs).columns).all()

@@ -130,6 +130,33 @@ class TestTime:
         assert first.booster_.save_raw() != second.booster_.save_raw()
         assert first.calibration_ != small().fit(X, y, as_of=as_of).calibration_
 
+    def test_judging_by_what_had_not_matured_is_said(self, data):
+        X, y, as_of, _ = data
+        never = small(n_estimators=3).fit(X, y, as_of=as_of, matures_at=as_of + pd.Timedelta("900D"))
+        assert any("had not matured before the later part" in notice for notice in never.notices_)
+        assert (
+            never.training_summary_["earlier"]["rows"]
+            == small(n_estimators=3).fit(X, y, as_of=as_of).training_summary_["earlier"]["rows"]
+        )
+        some = small(n_estimators=3).fit(X, y, as_of=as_of, matures_at=as_of + pd.Timedelta("9D"))
+        assert not any("matured" in notice for notice in some.notices_)
+        assert some.training_summary_["earlier"]["rows"] == never.training_summary_["earlier"]["rows"] - 9 * 20
+
+    def test_moments_of_two_kinds_or_an_end_alone_are_refused(self, data):
+        X, y, as_of, _ = data
+        for wrong in (
+            {"until": "2030-01-01"},
+            {"matures_at": np.arange(len(X))},
+            {"matures_at": as_of, "until": 7},
+        ):
+            with pytest.raises(DataError, match="D191"):
+                small().fit(X, y, as_of=as_of, **wrong)
+
+    def test_a_model_has_at_least_one_tree(self, data):
+        X, y, _, _ = data
+        with pytest.raises(EarlywarnError, match="E031"):
+            small(n_estimators=0).fit(X, y)
+
     def test_a_cohort_that_has_not_matured_is_refused(self, data):
         """Early payers of the last cohort are known, the others are not: a model would learn that everybody pays."""
         X, y, as_of, _ = data
@@ -656,7 +683,7 @@ def test_scoring_and_reasons_load_neither_shap_nor_matplotlib(model, data, tmp_p
     program = f"""
 import sys, pandas as pd, pathlib
 folder = pathlib.Path({str(tmp_path)!r})
-from earlywarn.risk.model import MOST_TREES, USUAL_TREES, RiskModel
+from earlywarn.risk.model import RiskModel
 model = RiskModel.from_files({{p.name: p.read_bytes() for p in folder.iterdir() if p.suffix != ".pickle"}})
 X = pd.read_pickle(folder / "X.pickle")
 model.predict_proba(X); model.reason_codes(X)

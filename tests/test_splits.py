@@ -117,3 +117,22 @@ def test_what_cannot_be_split_is_refused(options: dict[str, Any], code: str) -> 
 def test_customers_are_asked_for_where_they_are_told_apart() -> None:
     with pytest.raises(DataError, match="D193"):
         next(TemporalSplit(np.arange(4), tested="unseen").split(np.zeros((4, 1))))
+
+
+def test_whole_numbers_go_with_outcomes_of_which_some_never_mature() -> None:
+    folds = TemporalSplit(np.arange(4), [0.5, 1.5, np.nan, 9], n_splits=2)
+    found = [(train.tolist(), test.tolist()) for train, test in folds.split(np.zeros((4, 1)))]
+    assert found == [([0], [1]), ([0, 1], [2, 3])]
+    with pytest.raises(DataError, match="D193"):
+        TemporalSplit(np.arange(4), edges=["2026-01-01", "2026-02-01"])
+
+
+def test_a_stretch_begins_at_its_edge_and_not_at_its_first_row() -> None:
+    as_of = pd.to_datetime(["2026-02-01", "2026-02-02", "2026-03-20"])
+    matures = pd.to_datetime(["2026-02-10", "2026-03-10", "2026-04-01"])
+    train, test = next(TemporalSplit(as_of, matures, edges=["2026-03-01", "2026-04-01"]).split(as_of))
+    assert (train.tolist(), test.tolist()) == ([0], [2])
+
+
+def test_customers_without_a_name_are_not_one_and_the_same() -> None:
+    assert seen_before([None, "a", None, "a"], np.array([0, 1]), np.array([2, 3])).tolist() == [False, True]

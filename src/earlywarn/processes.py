@@ -40,6 +40,10 @@ def in_processes(work: Callable[[Part], Result], parts: Sequence[Part], *, most:
         yield from map(work, parts)
         return
     from joblib import Parallel, delayed
+    from joblib.externals.loky import get_reusable_executor
 
     pool = Parallel(n_jobs=several, backend="loky", batch_size=1, return_as="generator")
-    yield from pool(delayed(in_one_thread)(work, part) for part in parts)
+    try:
+        yield from pool(delayed(in_one_thread)(work, part) for part in parts)
+    finally:
+        get_reusable_executor().shutdown(wait=True)  # else they stay for minutes, with all that they held

@@ -162,7 +162,11 @@ def instalment_versions(ledger: Ledger) -> Obligations:
 
 
 def _instalment_states(
-    ledger: Ledger, members: Rows, period: tuple[int, int], received: list[tuple[int, int, int]], names: dict[str, int]
+    ledger: Ledger,
+    members: Rows,
+    period: tuple[int, int],
+    received: list[tuple[int, int, int, int]],
+    names: dict[str, int],
 ) -> list[tuple[int, ...]]:
     """States of one arrangement's instalments, from each moment at which something about them became known."""
     plan = ledger.facts("instalments").take(members)
@@ -171,12 +175,12 @@ def _instalment_states(
         f"instalment:{label}:{number:g}"
         for label, number in zip(plan.text("arrangement_id").values(), plan.numbers("number"), strict=True)
     ]
-    news = {*plan.known_at.tolist(), *plan.known_until.tolist(), *(seen for seen, _, _ in received), *period}
+    news = {*plan.known_at.tolist(), *plan.known_until.tolist(), *(seen for seen, *_ in received), *period}
     moments = sorted(moment for moment in news if period[0] <= moment <= period[1])
     states: list[tuple[int, ...]] = []
     latest: dict[int, int] = {}
     for start, end in pairwise(moments):
-        money = sum(amount for seen, _, amount in received if seen <= start)
+        money = sum(amount for seen, _, amount, _ in received if seen <= start)
         live = np.flatnonzero((plan.known_at <= start) & (plan.known_until > start))
         for i in live[np.argsort(plan.happened_at[live], kind="stable")].tolist():
             amount = int(amounts[i])
@@ -213,8 +217,8 @@ class Received:
         kept = (entries.debt >= 0) & (entries.kind == PAYMENT)
         self._rows = rows_by(np.where(kept, entries.debt, -1))
 
-    def since(self, debts: list[int], known: int) -> list[tuple[int, int, int]]:
-        """(known_at, counts_at, amount) of money on these debts that became known after a moment."""
-        entries = self.entries
-        rows = sorted(int(e) for debt in set(debts) for e in self._rows.get(debt, ()) if entries.known_at[e] > known)
-        return [(int(entries.known_at[e]), int(entries.counts_at[e]), int(entries.amount[e])) for e in rows]
+    def since(self, debts: list[int], known: int) -> list[tuple[int, int, int, int]]:
+        """(known_at, counts_at, amount, source) of money on these debts that became known after a moment."""
+        e = self.entries
+        rows = sorted(int(row) for debt in set(debts) for row in self._rows.get(debt, ()) if e.known_at[row] > known)
+        return [(int(e.known_at[at]), int(e.counts_at[at]), int(e.amount[at]), int(e.source[at])) for at in rows]

@@ -212,7 +212,7 @@ class Resolver:
         sure_at = max((self.sure_at.get(source, NAT) for source in paying), default=NAT)
         return _Close(amount, max(0, amount - credited - paid), came_back, gone, sure_at)
 
-    def received_for(self, i: int) -> tuple[int, list[tuple[int, int, int]], int]:
+    def received_for(self, i: int) -> tuple[int, list[tuple[int, int, int, int]], int]:
         """Money that pays an instalment: what must come in before it does, what came in, and its arrangement's row."""
         instalments, arrangements = self.ledger.facts("instalments"), self.ledger.facts("arrangements")
         ids = instalments.text("arrangement_id")
@@ -226,7 +226,7 @@ class Resolver:
     def _instalment_at_close(self, i: int) -> _Close:
         """An instalment is paid when the money received since the agreement covers all up to it."""
         need, received, row = self.received_for(i)
-        money = sum(amount for _, counts_at, amount in received if counts_at <= self.close[i])
+        money = sum(amount for _, counts_at, amount, _ in received if counts_at <= self.close[i])
         amount = int(self.v.amount[i])
         ended = self.ledger.facts("arrangements").moments("ended_on")[row]
         over = bool(self.arrangement_replaced[row]) and ended <= self.close[i]

@@ -17,13 +17,14 @@ import pandas as pd
 import xgboost as xgb
 from scipy.special import expit, logit
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from earlywarn.errors import DataError, NotEnoughHistoryError
 from earlywarn.risk.boosting import PATIENCE
 from earlywarn.risk.calibration import MIN_OF_EACH_CLASS
 from earlywarn.risk.columns import Column, encode, learn_columns, read_frame
 from earlywarn.risk.paydays import PayDays
+from earlywarn.risk.rows import check_same_index
 
 if TYPE_CHECKING:
     from earlywarn.features.catalogue import FeatureSet
@@ -44,14 +45,17 @@ _LEADS = 5
 MOST_TREES, USUAL_TREES = 2000, 100
 #: Periods that were over before the later part of time, and those of obligations observed in it.
 _EARLIER, _LATER = 1, 2
+#: Obligations whose periods are in memory at the same time when days are predicted.
+_BLOCK = 20_000
 
 
 @dataclass(frozen=True)
 class _Times:
-    """Obligations as days from due: at risk from `start` to `end`, paid on it or not."""
+    """Obligations as days from due: unpaid from `start`, paid on `end` or not by then, seen to the end of `seen`."""
 
     start: Days
     end: Days
+    seen: Days
     paid: npt.NDArray[np.bool_]
     due: Days
 
@@ -71,8 +75,7 @@ class PaymentDayModel(BaseEstimator):  # type: ignore[misc]
     learning_rate, max_depth, min_child_weight, subsample, colsample_bytree, reg_lambda
         As in xgboost.
     most_rows : int
-        Rows of obligation and period that are learned from; of more, those without a payment are drawn by lot and
-        weighed up.
+        Rows of obligation and period that are learned from; where there are more, obligations are drawn by lot.
     n_jobs : int, optional
 
     Attributes
@@ -139,8 +142,8 @@ class PaymentDayModel(BaseEstimator):  # type: ignore[misc]
         ----------
         X : DataFrame, shape (n, k)
         paid : DataFrame, shape (n, …)
-            as_of, due_on, paid_on and seen_until, as `Outcome.payment` gives them. Rows with a reason, and those seen
-            no day, are left out.
+            as_of, due_on, paid_on and seen_until, as `Outcome.payment` gives them. Rows with a reason, without one of
+            the moments but paid_on, and those seen no day, are left out.
         sample_weight : array-like, shape (n,), optional
 
         Returns
@@ -153,25 +156,32 @@ class PaymentDayModel(BaseEstimator):  # type: ignore[misc]
         NotEnoughHistoryError
             H406 when nothing was seen to be paid.
         DataError
-            D194 when rows or columns of ``paid`` are missing.
+            D194 when rows or columns of ``paid`` are missing, D190 when its index is another than that of X.
         """
         frame = read_frame(self, X, fitting=True)
-        times, rows = _times(frame, paid)
-        weight = np.ones(len(rows)) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)[rows]
+        _check(frame, paid, ("as_of", "due_on", "paid_on", "seen_until"), "paid")
+        weight = np.ones(len(frame))
+        if sample_weight is not None:
+            weight = _check_sample_weight(sample_weight, frame, dtype=np.float64, ensure_non_negative=True)
+        times, rows = _times(paid, weight)
+        frame, weight = frame.iloc[rows], weight[rows]
         if not times.paid.any():
             raise NotEnoughHistoryError(
                 "no obligation was seen to be paid.", code="H406", found=f"{len(rows):,} rows with a day at risk",
                 hint="observe over a longer time.",
             )  # fmt: skip
-        frame = frame.iloc[rows]
-        as_of = times.due + times.start
         self.edges_ = _edges(times, self.periods)
         row, period, event = _at_risk(times, self.edges_)
-        risk = np.bincount(period, weight[row], minlength=len(self.edges_) - 1)
-        events = np.bincount(period, weight[row] * event, minlength=len(self.edges_) - 1)
-        with np.errstate(divide="ignore", invalid="ignore"):  # a period in which none or all paid, or none was at risk
-            self.base_ = logit(np.where(risk > 0, events / np.where(risk > 0, risk, 1.0), 0.0))
-        self.within_ = _within(times, self.edges_, weight)
+        # odds of a period are those of who was at risk from its beginning, where there is anybody
+        whole = times.start[row] <= self.edges_[period]
+        whole |= ~np.isin(period, period[whole])
+        counts = [np.bincount(period[whole], (weight[row] * of)[whole], minlength=len(self.edges_) - 1)
+                  for of in (event, np.ones(len(row)))]  # fmt: skip
+        with np.errstate(divide="ignore"):  # a period in which none or all paid, or none was at risk
+            self.base_ = logit(np.where(counts[1] > 0, counts[0] / np.where(counts[1] > 0, counts[1], 1.0), 0.0))
+        paying = row[whole & (event > 0)]
+        self.within_ = _within(times.end[paying], weight[paying], self.edges_)
+        as_of = times.due + times.start
         cut = np.quantile(as_of, 0.9)
         part = np.where(
             as_of[row] >= cut, _LATER, np.where(times.due[row] + self.edges_[period + 1] <= cut, _EARLIER, 0)
@@ -191,43 +201,75 @@ class PaymentDayModel(BaseEstimator):  # type: ignore[misc]
         Returns
         -------
         PayDays
+            Nothing is expected of who is overdue by more than the horizon, nor before the longest lead that was learned
+            from.
+
+        Raises
+        ------
+        DataError
+            D194 when rows, columns or moments of ``due`` are missing, D190 when its index is another than that of X.
         """
         check_is_fitted(self, "edges_")
         frame = read_frame(self, X, fitting=False)
+        _check(frame, due, ("as_of", "due_on"), "due")
+        unknown = due["as_of"].isna() | due["due_on"].isna()
+        if unknown.any():
+            raise DataError("due lacks as_of or due_on.", code="D194", found=f"{int(unknown.sum()):,} rows")
         due_day = _days(due["due_on"])
-        start = np.clip(_days(due["as_of"]) - due_day, self.edges_[0], self.edges_[-1] - 1)
-        end = np.full(len(start), self.edges_[-1] - 1)
-        times = _Times(start, end, np.zeros(len(start), dtype=bool), due_day)
+        start = _days(due["as_of"]) - due_day
+        blocks = [slice(at, at + _BLOCK) for at in range(0, max(len(start), 1), _BLOCK)]
+        parts = [self._days(frame.iloc[block], start[block], due_day[block]) for block in blocks]
+        return PayDays(int(self.edges_[0]), np.concatenate([part.probability for part in parts]), due_day, start)
+
+    def _days(self, frame: pd.DataFrame, start: Days, due: Days) -> PayDays:
+        """As `predict`, of few enough to have all their periods in memory."""
+        last = np.full(len(start), HORIZON_DAYS)
+        times = _Times(start, last, last, np.zeros(len(start), dtype=bool), due)
         row, period, _ = _at_risk(times, self.edges_)
-        margin = self.base_[period]
-        if self.booster_ is not None:
+        margin = self._odds(times, row, period)
+        if self.booster_ is not None and len(row):
             matrix = self._matrix(encode(frame, self.columns_), times, row, period)
             data = xgb.DMatrix(matrix, base_margin=_finite(margin), nthread=self.n_jobs)
             moved = np.asarray(self.booster_.predict(data, output_margin=True), dtype=np.float64)
             margin = np.where(np.isfinite(margin), moved, margin)
         hazard = np.zeros((len(start), len(self.base_)))
         hazard[row, period] = expit(margin)
-        return PayDays.of(hazard, self.edges_, self.within_, start, due_day)
+        return PayDays.of(hazard, self.edges_, self.within_, start, due)
+
+    def _odds(self, times: _Times, row: Days, period: Days) -> Floats:
+        """Everybody's log-odds of paying in what is left of a period for each obligation at risk in it."""
+        of_day = np.repeat(np.arange(len(self.base_)), np.diff(self.edges_))
+        begun = np.cumsum(self.within_) - self.within_ - of_day  # the shares of each period sum to one
+        start = times.start[row]
+        inside = start > self.edges_[period]
+        head = np.where(inside, begun[np.where(inside, start - self.edges_[0], 0)], 0.0)
+        hazard = expit(self.base_[period])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            left = np.where(inside, hazard * (1 - head) / (1 - hazard * head), hazard)
+            odds = logit(np.clip(np.nan_to_num(left), 0.0, 1.0))
+        return np.asarray(np.where(inside, odds, self.base_[period]), dtype=np.float64)
 
     def _grown(
         self, frame: pd.DataFrame, times: _Times, weight: Floats, row: Days, period: Days, event: Floats, part: Days
     ) -> tuple[xgb.Booster | None, int, tuple[Column, ...]]:
         """The booster over everybody's odds, as many trees as are best on later time."""
         late = (~times.paid | (times.end > 0)).astype(np.float64)
+        known = np.flatnonzero(times.seen >= 0)
+        known = known if len(known) else np.arange(len(late))
         columns = tuple(
             Column(column.name, -column.direction, column.codes)
-            for column in learn_columns(frame, late, weight, self._catalogue())
+            for column in learn_columns(frame.iloc[known], late[known], weight[known], self._catalogue())
         )
         if self.n_estimators == 0:
             return None, 0, columns
-        kept, extra = self._drawn(event)
+        kept = self._drawn(row)
         row, period, event, part = row[kept], period[kept], event[kept], part[kept]
         matrix = self._matrix(encode(frame, columns), times, row, period)
-        base, weights = _finite(self.base_[period]), weight[row] * extra
+        base, weights = _finite(self._odds(times, row, period)), weight[row]
 
-        def data(own: Any) -> xgb.DMatrix:
-            return xgb.DMatrix(
-                matrix[own], label=event[own], weight=weights[own], base_margin=base[own], nthread=self.n_jobs
+        def data(own: Any, like: Any = None) -> xgb.DMatrix:
+            return xgb.QuantileDMatrix(
+                matrix[own], label=event[own], weight=weights[own], base_margin=base[own], nthread=self.n_jobs, ref=like
             )
 
         settings = {
@@ -242,24 +284,21 @@ class PaymentDayModel(BaseEstimator):  # type: ignore[misc]
             earlier, later = part == _EARLIER, part == _LATER
             trees = USUAL_TREES
             if min(event[earlier].sum(), event[later].sum()) >= MIN_OF_EACH_CLASS:
+                first = data(earlier)
                 judged = xgb.train(
-                    settings, data(earlier), num_boost_round=MOST_TREES, evals=[(data(later), "later")],
+                    settings, first, num_boost_round=MOST_TREES, evals=[(data(later, first), "later")],
                     early_stopping_rounds=PATIENCE, verbose_eval=False,
                 )  # fmt: skip
                 trees = judged.best_iteration + 1
         return xgb.train(settings, data(slice(None)), num_boost_round=trees), trees, columns
 
-    def _drawn(self, event: Floats) -> tuple[npt.NDArray[np.intp], Floats]:
-        """Rows that are learned from, and what each stands for: all payments, of the rest as many as there is room."""
-        quiet = np.flatnonzero(event == 0)
-        room = max(self.most_rows - (len(event) - len(quiet)), 1)
-        extra = np.ones(len(event))
-        if len(quiet) <= room:
-            return np.arange(len(event)), extra
-        drawn = np.random.default_rng(self.random_state).choice(quiet, room, replace=False)
-        extra[quiet] = len(quiet) / room
-        kept = np.sort(np.append(np.flatnonzero(event == 1), drawn))
-        return kept, extra[kept]
+    def _drawn(self, row: Days) -> npt.NDArray[np.intp]:
+        """Rows that are learned from: all periods of as many obligations as there is room for."""
+        if len(row) <= self.most_rows:
+            return np.arange(len(row))
+        every = np.unique(row)
+        some = np.random.default_rng(self.random_state).permutation(every)[: len(every) * self.most_rows // len(row)]
+        return np.flatnonzero(np.isin(row, some))
 
     def _matrix(self, columns: npt.NDArray[np.float32], times: _Times, row: Days, period: Days) -> npt.NDArray[Any]:
         """Features, and what is known of each period: how far from due, how long, since when, and when in the month."""
@@ -271,7 +310,9 @@ class PaymentDayModel(BaseEstimator):  # type: ignore[misc]
                 (day.astype(np.int64) + 3) % 7, (day - day.astype("M8[M]")).astype(np.int64) + 1,
             ]
         )  # fmt: skip
-        return np.column_stack([columns[row], of_period.astype(np.float32)])
+        matrix = np.empty((len(row), columns.shape[1] + _EXTRA), dtype=np.float32)
+        matrix[:, : columns.shape[1]], matrix[:, columns.shape[1] :] = columns[row], of_period
+        return matrix
 
     def _catalogue(self) -> FeatureSet | None:
         if self.features is not None or not hasattr(self, "feature_names_in_"):
@@ -285,26 +326,31 @@ class PaymentDayModel(BaseEstimator):  # type: ignore[misc]
 _EXTRA = 5
 
 
-def _times(frame: pd.DataFrame, paid: pd.DataFrame) -> tuple[_Times, npt.NDArray[np.intp]]:
-    """Rows with a day at risk, as days from due."""
-    lacking = [name for name in ("as_of", "due_on", "paid_on", "seen_until") if name not in paid]
-    if lacking or len(paid) != len(frame):
+def _check(frame: pd.DataFrame, given: pd.DataFrame, columns: tuple[str, ...], name: str) -> None:
+    """D194 where moments do not go with X; D190 where their index is another one."""
+    lacking = [column for column in columns if column not in given]
+    if lacking or len(given) != len(frame):
         raise DataError(
-            "paid does not go with X.", code="D194",
-            found=f"without {', '.join(lacking)}" if lacking else f"{len(paid):,} rows for {len(frame):,} of X",
-            hint="hand over outcome.payment(ledger, observations).",
+            f"{name} does not go with X.", code="D194",
+            found=f"without {', '.join(lacking)}" if lacking else f"{len(given):,} rows for {len(frame):,} of X",
+            hint="hand over outcome.payment(ledger, observations), or the observations.",
         )  # fmt: skip
-    due, as_of, seen = (_days(paid[name]) for name in ("due_on", "as_of", "seen_until"))
-    was_paid = paid["paid_on"].notna().to_numpy()
-    # what was paid before as_of, but not known then, counts as paid at once
-    end = np.maximum(np.where(was_paid, _days(paid["paid_on"]), seen), np.where(was_paid, as_of, 0)) - due
-    start = as_of - due
+    check_same_index(frame, name, given[columns[0]])
+
+
+def _times(paid: pd.DataFrame, weight: Floats) -> tuple[_Times, npt.NDArray[np.intp]]:
+    """Rows with a day at risk, as days from due."""
+    due, as_of, paid_on, until = (_days(paid[name]) for name in ("due_on", "as_of", "paid_on", "seen_until"))
+    dated = paid[["as_of", "due_on", "seen_until"]].notna().all(axis=1).to_numpy()
     none = paid["reason"].notna().to_numpy() if "reason" in paid else np.zeros(len(paid), dtype=bool)
-    rows = np.flatnonzero(~none & (end >= start) & (paid["seen_until"].notna().to_numpy() | was_paid))
-    beyond = end[rows] > HORIZON_DAYS
-    return _Times(
-        start[rows], np.where(beyond, HORIZON_DAYS, end[rows]), was_paid[rows] & ~beyond, due[rows]
-    ), rows  # fmt: skip
+    start, seen = as_of - due, np.minimum(until - due, HORIZON_DAYS)
+    # what was paid before as_of, but not known then, counts as paid at once
+    was_paid = paid["paid_on"].notna().to_numpy() & (paid_on <= until)
+    end = np.where(was_paid, np.maximum(paid_on - due, start), seen)
+    rows = np.flatnonzero(dated & ~none & (weight > 0) & (seen >= start))
+    is_paid = was_paid[rows] & (end[rows] <= HORIZON_DAYS)
+    end = np.minimum(end[rows], HORIZON_DAYS)
+    return _Times(start[rows], end, seen[rows], is_paid, due[rows]), rows
 
 
 def _days(moments: pd.Series[Any]) -> Days:
@@ -332,25 +378,28 @@ def _edges(times: _Times, periods: int) -> Days:
 
 
 def _at_risk(times: _Times, edges: Days) -> tuple[Days, Days, Floats]:
-    """A row for each obligation and period that it was at risk in to its end, or paid in."""
-    first = np.searchsorted(edges, times.start, side="right") - 1
-    last = np.searchsorted(edges, times.end, side="right") - 1
-    # a period that ended while it was no longer seen tells nothing
-    last = np.where(times.paid | (times.end + 1 >= edges[np.minimum(last + 1, len(edges) - 1)]), last, last - 1)
+    """A row for each obligation and period that it was at risk in and that was seen to its end.
+
+    Of a period that is not over only those are known who paid early, so it tells nothing, paid or not.
+    """
+    first = np.maximum(np.searchsorted(edges, times.start, side="right") - 1, 0)
+    own = np.searchsorted(edges, times.end, side="right") - 1
+    over = np.searchsorted(edges[1:], times.seen + 1, side="right") - 1
+    last = np.minimum(own, over)
     count = np.maximum(last - first + 1, 0)
     row = np.repeat(np.arange(len(count)), count)
     period = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count) + np.repeat(first, count)
-    event = (times.paid[row] & (period == last[row])).astype(np.float64)
+    event = (times.paid[row] & (period == own[row])).astype(np.float64)
     return row, period, event
 
 
-def _within(times: _Times, edges: Days, weight: Floats) -> Floats:
+def _within(day: Days, weight: Floats, edges: Days) -> Floats:
     """Of payments in the period of each day, the share on that day; equal shares where there was none."""
     length = np.diff(edges)
-    day = np.bincount(times.end[times.paid] - edges[0], weight[times.paid], minlength=int(length.sum()))
-    total = np.add.reduceat(day, edges[:-1] - edges[0])
+    found = np.bincount(np.maximum(day - edges[0], 0), weight, minlength=int(length.sum()))
+    total = np.add.reduceat(found, edges[:-1] - edges[0])
     even = np.repeat(1 / length, length)
-    return np.where(np.repeat(total, length) > 0, day / np.repeat(np.where(total > 0, total, 1.0), length), even)
+    return np.where(np.repeat(total, length) > 0, found / np.repeat(np.where(total > 0, total, 1.0), length), even)
 
 
 def _finite(margin: Floats) -> Floats:

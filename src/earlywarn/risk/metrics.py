@@ -199,7 +199,7 @@ def ici(y: Any, p: Any, *, sample_weight: Any = None) -> float:
     (0.0, 0.25)
     """
     y, p, weight = _arrays(y, p, sample_weight)
-    if not len(p):
+    if not weight.sum() > 0:
         return float("nan")
     order = np.argsort(p, kind="stable")
     y, p, weight = y[order], p[order], weight[order]

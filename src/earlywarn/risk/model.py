@@ -25,7 +25,14 @@ from earlywarn.risk.calibration import CalibrationChoice, choose_calibrator, is_
 from earlywarn.risk.columns import Column, encode, learn_columns, read_frame
 from earlywarn.risk.explained import Explained
 from earlywarn.risk.metrics import calibration_intercept
-from earlywarn.risk.rows import LARGEST_LATER_SHARE, LearnableRows, later_from, learnable_rows, matured_before
+from earlywarn.risk.rows import (
+    LARGEST_LATER_SHARE,
+    LearnableRows,
+    later_from,
+    learnable_rows,
+    matured_before,
+    overlap_notice,
+)
 from earlywarn.risk.venn_abers import VennAbers, fit_venn_abers
 
 if TYPE_CHECKING:
@@ -212,15 +219,17 @@ class RiskModel(Explained, ClassifierMixin, BaseEstimator):  # type: ignore[misc
         rows = learnable_rows(X, y, as_of, groups, sample_weight, matures_at=matures_at, until=until)
         frame = frame.iloc[rows.positions]
         cut = later_from(rows, self.calibration_share)
+        own = matured_before(rows, cut)
         self.classes_ = rows.classes
-        self.n_trees_, self.calibration_, self.venn_abers_ = self._judged(frame, rows, cut)
+        self.n_trees_, self.calibration_, self.venn_abers_ = self._judged(frame, rows, own, cut)
         self.shift_ = 0.0
         self.columns_ = learn_columns(frame, rows.late, rows.weight, self.features_)
         self.booster_ = self._grown(encode(frame, self.columns_), rows.late, rows.weight, self.columns_, self.n_trees_)
         self.expected_value_ = treeshap.expected_value(self.booster_, len(self.columns_))
         self.calibrator_ = self.calibration_.calibrator
-        self.training_summary_ = summary.training_summary(rows, cut, self.calibration_, self.booster_)
-        self.notices_ = tuple(notice for notice in (*rows.notices, self.calibration_.notice) if notice)
+        self.training_summary_ = summary.training_summary(rows, own, cut, self.calibration_, self.booster_)
+        said = (*rows.notices, self.calibration_.notice, overlap_notice(rows, own, cut))
+        self.notices_ = tuple(notice for notice in said if notice)
         for notice in self.notices_:
             logging.getLogger("earlywarn").warning("RiskModel.fit: %s", notice)
         return self
@@ -250,8 +259,9 @@ class RiskModel(Explained, ClassifierMixin, BaseEstimator):  # type: ignore[misc
     def predict_interval(self, X: Any) -> Floats:
         """Between which bounds the probability of being late lies, by the Venn-Abers method.
 
-        One of the two bounds is calibrated by construction; they lie apart where the later part of the training had few
-        rows with such a score. They are widened to the calibrated probability where that lies outside.
+        They lie apart where the later part of the training had few rows with such a score. One of the two would be
+        calibrated whatever the scores are like, were those to come to be as in that part; they are widened to the
+        calibrated probability where that lies outside.
 
         Parameters
         ----------
@@ -262,13 +272,25 @@ class RiskModel(Explained, ClassifierMixin, BaseEstimator):  # type: ignore[misc
         ndarray of float64, shape (n, 2)
             Low and high; 0 and 1 where there was no later part.
         """
-        return self._interval(self.margin(X))
+        return self.bounded(X)[:, 1:]
 
-    def _interval(self, margin: Floats) -> Floats:
+    def bounded(self, X: Any) -> Floats:
+        """Calibrated probability of being late with its bounds, at the cost of one of them.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like, shape (n, k)
+
+        Returns
+        -------
+        ndarray of float64, shape (n, 3)
+            As in `predict_proba`, low and high as in `predict_interval`.
+        """
+        margin = self.margin(X)
         late = self.calibrator_.probability(margin)
         with np.errstate(divide="ignore"):  # 0 and 1 stay what they are
             low, high = (expit(logit(bound) + self.shift_) for bound in self.venn_abers_.interval(margin))
-        return np.column_stack([np.minimum(low, late), np.maximum(high, late)])
+        return np.column_stack([late, np.minimum(low, late), np.maximum(high, late)])
 
     def recentred(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Move the log-odds so that the mean probability is the share late of a month that has matured.
@@ -312,6 +334,7 @@ class RiskModel(Explained, ClassifierMixin, BaseEstimator):  # type: ignore[misc
         moved.shift_ = self.shift_ + shift
         moved.training_summary_ = {
             **self.training_summary_,
+            "calibration": moved.calibration_.to_dict(),
             "recentred": {
                 "rows": len(rows.late), "events": int(rows.late.sum()), "shift": shift,
                 "standard_error": float(1 / np.sqrt(rows.weight @ (p * (1 - p)))),
@@ -396,14 +419,15 @@ class RiskModel(Explained, ClassifierMixin, BaseEstimator):  # type: ignore[misc
 
         return FeatureSet.default()
 
-    def _judged(self, frame: pd.DataFrame, rows: LearnableRows, cut: int) -> tuple[int, CalibrationChoice, VennAbers]:
-        """Trees to grow, calibration and bounds, on the later part by a booster that knows the earlier part."""
+    def _judged(
+        self, frame: pd.DataFrame, rows: LearnableRows, own: npt.NDArray[np.intp], cut: int
+    ) -> tuple[int, CalibrationChoice, VennAbers]:
+        """Trees to grow, calibration and bounds, on the later part by a booster that knows rows of the earlier part."""
         later = slice(cut, None)
         late, weight = rows.late[later], rows.weight[later]
         groups = None if rows.groups is None else rows.groups[later]
-        margin, trees = np.empty(0), self.n_estimators or USUAL_TREES
+        margin, trees = np.empty(0), USUAL_TREES if self.n_estimators is None else self.n_estimators
         if len(late):
-            own = matured_before(rows, cut)
             columns = learn_columns(frame.iloc[own], rows.late[own], rows.weight[own], self.features_)
             matrix = encode(frame.iloc[later], columns)
             stops = self.n_estimators is None and is_enough(late)
@@ -427,6 +451,11 @@ class RiskModel(Explained, ClassifierMixin, BaseEstimator):  # type: ignore[misc
         )  # fmt: skip
 
     def _check_parameters(self) -> None:
+        if self.n_estimators is not None and self.n_estimators < 1:
+            raise EarlywarnError(
+                "n_estimators is the number of trees.", code="E031", found=repr(self.n_estimators),
+                hint="choose 1 or more, or leave it out.",
+            )  # fmt: skip
         if not 0 <= self.calibration_share <= LARGEST_LATER_SHARE:
             raise EarlywarnError(
                 "calibration_share is the share of the latest rows.",

@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from earlywarn.errors import DataError
+
 __all__ = ["PayDays"]
 
 Floats = npt.NDArray[np.float64]
@@ -156,8 +158,15 @@ class PayDays:
         -------
         DataFrame
             date, expected, expected_so_far, low_so_far, high_so_far: the interval of what has come in by then.
+
+        Raises
+        ------
+        DataError
+            D194 when an amount is missing.
         """
         amount = np.asarray(amount, dtype=np.float64)
+        if np.isnan(amount).any():
+            raise DataError("amounts are missing.", code="D194", found=f"{int(np.isnan(amount).sum()):,} rows")
         begins = self.due + self.first
         begin = int(begins.min(initial=0 if not len(self) else np.iinfo(np.int64).max))
         place = (begins - begin)[:, None] + np.arange(self.probability.shape[1])
@@ -180,7 +189,10 @@ class PayDays:
 
     def _drawn(self, amount: Floats, customers: Any, first: Days, n_dates: int, seed: int) -> Floats:
         """Money by date as it may come in, some times over, shape (n_draws, n_dates)."""
-        codes = np.arange(len(self)) if customers is None else pd.factorize(pd.Series(customers))[0]
+        codes = np.arange(len(self))
+        if customers is not None:
+            found = pd.factorize(pd.Series(customers).reset_index(drop=True))[0]
+            codes = np.where(found < 0, found.max(initial=-1) + 1 + codes, found)  # without a name: each by itself
         reached = np.cumsum(self.probability, axis=1)
         rng, drawn = np.random.default_rng(seed), np.zeros((_DRAWS, n_dates))
         for draw in drawn:

@@ -19,7 +19,15 @@ from sklearn.utils.validation import (
 
 from earlywarn.errors import DataError, NotEnoughHistoryError
 
-__all__ = ["MIN_ROWS", "LearnableRows", "later_from", "learnable_rows", "matured_before", "moments_of"]
+__all__ = [
+    "MIN_ROWS",
+    "LearnableRows",
+    "later_from",
+    "learnable_rows",
+    "matured_before",
+    "moments_of",
+    "overlap_notice",
+]
 
 #: Fewer rows than this are no history.
 MIN_ROWS = 10
@@ -106,7 +114,7 @@ def learnable_rows(
         "y": y, "as_of": as_of, "groups": groups, "sample_weight": sample_weight, "matures_at": matures_at,
     }  # fmt: skip
     for name, given in by_row.items():
-        _check_same_index(X, name, given)
+        check_same_index(X, name, given)
     labels, known = _known_labels(y)
     check_consistent_length(X, known, as_of, groups, sample_weight, matures_at)
     weight = np.ones(len(known))
@@ -115,8 +123,15 @@ def learnable_rows(
     times = None if as_of is None else moments_of(as_of)
     matures = None if matures_at is None else moments_of(matures_at, "matures_at", missing=True)
     kept = np.flatnonzero(known & (weight > 0))
+    if matures is None and until is not None:
+        raise DataError("until says nothing without matures_at.", code="D191", hint="hand over matures_at as well.")
+    if matures is not None and times is not None and matures.dtype.kind != times.dtype.kind:
+        raise DataError("as_of and matures_at are of two kinds.", code="D191", hint="hand both over as moments.")
     if matures is not None and until is not None:
-        _refuse_immature(matures[kept], moments_of([until], "until")[0])
+        end = moments_of([until], "until")
+        if end.dtype.kind != matures.dtype.kind:
+            raise DataError("until and matures_at are of two kinds.", code="D191", hint="hand both over as moments.")
+        _refuse_immature(matures[kept], end[0])
     classes = _two_classes(labels[weight[known] > 0], len(known))
     late = np.zeros(len(known))
     late[known] = labels == classes[1]
@@ -138,7 +153,7 @@ def matured_before(rows: LearnableRows, cut: int) -> npt.NDArray[np.intp]:
     """Rows of the earlier part whose outcome was known before the later part begins.
 
     The others overlap with it in time, and may be the same obligations at another lead. All of the earlier part where
-    it is not known when outcomes mature, or hardly any would be left.
+    it is not known when outcomes mature, or fewer than ten rows or a single class would be left.
 
     Parameters
     ----------
@@ -154,7 +169,17 @@ def matured_before(rows: LearnableRows, cut: int) -> npt.NDArray[np.intp]:
     if rows.matures is None or rows.times is None or cut == len(rows.late):
         return every
     kept = np.flatnonzero(rows.matures[:cut] < rows.times[cut])
-    return kept if len(kept) >= cut / 2 and len(np.unique(rows.late[kept])) == 2 else every
+    return kept if len(kept) >= MIN_ROWS and len(np.unique(rows.late[kept])) == 2 else every
+
+
+def overlap_notice(rows: LearnableRows, own: npt.NDArray[np.intp], cut: int) -> str:
+    """What must be said when the later part is judged by rows that had not matured before it; else nothing."""
+    if rows.matures is None or rows.times is None or cut == len(rows.late) or len(own) < cut:
+        return ""
+    over = int((~(rows.matures[own] < rows.times[cut])).sum())
+    if not over:
+        return ""
+    return f"{over:,} of {cut:,} earlier rows had not matured before the later part, which they judge all the same."
 
 
 def later_from(rows: LearnableRows, share: float) -> int:
@@ -262,7 +287,7 @@ def moments_of(values: Any, name: str = "as_of", *, missing: bool = False) -> np
     if not missing and given.isna().any():
         raise DataError(f"{name} has missing moments.", code="D191", found=f"{int(given.isna().sum())} rows")
     if types.is_numeric_dtype(given.dtype):
-        return given.to_numpy()
+        return given.to_numpy(dtype="float64", na_value=np.nan)
     try:
         text = types.infer_dtype(given, skipna=True) == "string"
         moments = pd.to_datetime(given, format="ISO8601" if text else None)
@@ -278,7 +303,7 @@ def moments_of(values: Any, name: str = "as_of", *, missing: bool = False) -> np
     return moments.to_numpy().astype("datetime64[us]")
 
 
-def _check_same_index(X: Any, name: str, given: Any) -> None:
+def check_same_index(X: Any, name: str, given: Any) -> None:
     """Refuse rows that would be matched by place although their labels say otherwise."""
     both = isinstance(X, pd.DataFrame) and isinstance(given, pd.Series)
     if both and len(X) == len(given) and not X.index.equals(given.index):

@@ -128,9 +128,8 @@ class TemporalSplit:
         check_consistent_length(X, self._as_of, groups)
         if self.tested != "all" and groups is None:
             raise _impossible(f"tested={self.tested!r} without groups.", "hand customers over: split(X, groups=…).")
-        times = self._as_of[self._order]
-        for first, after in self._stretches:
-            begin, before, test = times[first], self._order[:first], self._order[first:after]
+        for begin, first, after in self._stretches:
+            before, test = self._order[:first], self._order[first:after]
             learned = self._matures[before] < begin - self._days(self.embargo_days)
             if self.window_days is not None:
                 learned &= self._as_of[before] >= begin - self._days(self.window_days)
@@ -139,19 +138,22 @@ class TemporalSplit:
                 test = test[seen_before(groups, train, test) == (self.tested == "seen")]
             yield train, test
 
-    def _by_size(self, n_splits: int) -> list[tuple[int, int]]:
+    def _by_size(self, n_splits: int) -> list[tuple[Any, int, int]]:
         n = len(self._order)
         times = self._as_of[self._order]
         begins = [n * at // (n_splits + 1) for at in range(1, n_splits + 1)] if n else []
-        return _spans(np.searchsorted(times, times[begins]).tolist(), n)
+        return _spans(times[begins], np.searchsorted(times, times[begins]).tolist(), n)
 
-    def _between(self, edges: Sequence[Any]) -> list[tuple[int, int]]:
-        places = np.searchsorted(self._as_of[self._order], moments_of(edges, "edges")).tolist()
+    def _between(self, edges: Sequence[Any]) -> list[tuple[Any, int, int]]:
+        moments = moments_of(edges, "edges")
+        if moments.dtype.kind != self._as_of.dtype.kind:
+            raise _impossible("edges and as_of are of two kinds.", "hand both over as moments, or as numbers.")
+        places = np.searchsorted(self._as_of[self._order], moments).tolist()
         if len(places) < 2 or places != sorted(places):
             raise _impossible(
                 "edges do not make a stretch.", "name where each begins, rising, and where the last ends."
             )
-        return _spans(places[:-1], places[-1])
+        return _spans(moments[:-1], places[:-1], places[-1])
 
     def _days(self, count: float) -> Any:
         return np.timedelta64(round(count * 86_400_000_000), "us") if self._as_of.dtype.kind == "M" else count
@@ -175,12 +177,13 @@ def seen_before(groups: Any, train: Positions, test: Positions) -> npt.NDArray[n
     array([False,  True])
     """
     codes = pd.factorize(pd.Series(groups).reset_index(drop=True))[0]
-    return np.isin(codes[test], codes[train])
+    return np.isin(codes[test], codes[train]) & (codes[test] >= 0)
 
 
-def _spans(begins: list[int], end: int) -> list[tuple[int, int]]:
-    """Stretches between begins, those without a row left out."""
-    return [(first, after) for first, after in zip(begins, [*begins[1:], end], strict=True) if first < after]
+def _spans(moments: Any, places: list[int], end: int) -> list[tuple[Any, int, int]]:
+    """When each stretch begins, its first row and the one after its last; those without a row left out."""
+    spans = zip(moments, places, [*places[1:], end], strict=True)
+    return [(moment, first, after) for moment, first, after in spans if first < after]
 
 
 def _impossible(what: str, hint: str) -> DataError:

@@ -18,13 +18,15 @@ __all__ = ["training_summary"]
 
 
 def training_summary(
-    rows: LearnableRows, cut: int, calibration: CalibrationChoice, booster: xgb.Booster
+    rows: LearnableRows, own: npt.NDArray[np.intp], cut: int, calibration: CalibrationChoice, booster: xgb.Booster
 ) -> dict[str, Any]:
     """Describe a training run, ready for JSON.
 
     Parameters
     ----------
     rows : LearnableRows
+    own : ndarray of int
+        Rows of the earlier part that judged the later part.
     cut : int
         Where the later part begins.
     calibration : CalibrationChoice
@@ -43,7 +45,7 @@ def training_summary(
         "columns": booster.num_features(),
         "trees": booster.num_boosted_rounds(),
         "customers": None if rows.groups is None else len(np.unique(rows.groups)),
-        "earlier": _part(rows, slice(0, cut)),
+        "earlier": _part(rows, own),
         "later": _part(rows, slice(cut, None)),
         "calibration": calibration.to_dict(),
         "versions": {
@@ -56,7 +58,7 @@ def training_summary(
     }
 
 
-def _part(rows: LearnableRows, part: slice) -> dict[str, Any]:
+def _part(rows: LearnableRows, part: Any) -> dict[str, Any]:
     late = rows.late[part]
     first = last = None
     if rows.times is not None and len(late):

@@ -263,13 +263,12 @@ class Scorer:
         every = self.features + self.policy_features
         matrix = every.compute(ledger, obs, context=context, progress=progress)
         scored = np.flatnonzero(status == "scored")
-        p_late, interval = np.full(len(obs), np.nan), np.full((len(obs), 2), np.nan)
+        bounded = np.full((len(obs), 3), np.nan)
         reasons = np.empty(len(obs), dtype=object)
         reasons[:] = [()] * len(obs)
         if len(scored):
             rows = matrix.iloc[scored][list(self.features.names)]
-            p_late[scored] = self.model.predict_proba(rows)[:, 1]
-            interval[scored] = self.model.predict_interval(rows)
+            bounded[scored] = self.model.bounded(rows)
             reasons[scored] = self._leading(rows)
         scores = pd.DataFrame(
             {
@@ -281,12 +280,12 @@ class Scorer:
                 "amount": obs["open_amount"],
                 "amount_low": obs["amount_low"],
                 "amount_high": obs["amount_high"],
-                "p_late": p_late,
-                "p_low": interval[:, 0],
-                "p_high": interval[:, 1],
+                "p_late": bounded[:, 0],
+                "p_low": bounded[:, 1],
+                "p_high": bounded[:, 2],
                 "p_shock": np.nan,
                 "exposure": _exposure(ledger, obs, at),
-                "band": self.policy.band(p_late),
+                "band": self.policy.band(bounded[:, 0]),
                 "reasons": reasons,
                 "status": status,
                 "lead_is_trained": self._is_trained(obs),
@@ -315,9 +314,8 @@ class Scorer:
         ]
 
     def _is_trained(self, obs: pd.DataFrame) -> npt.NDArray[np.bool_]:
-        """Where the lead is one that the model was trained on; running periods are trained on at shares of them."""
-        asked = (obs["stage"] == "cycle") | obs["lead_days"].isin(self.outcome.leads)
-        return (asked & obs["stage"].isin(self.outcome.stages)).to_numpy(dtype=bool)
+        """Where the lead is one that the model was trained on; running periods are scored at any share of them."""
+        return ((obs["stage"] == "cycle") | obs["lead_days"].isin(self.outcome.leads)).to_numpy(dtype=bool)
 
     def _lead_notice(self, scores: pd.DataFrame) -> tuple[str, ...]:
         """Say where a lead was scored that the model was not trained on."""

@@ -73,10 +73,14 @@ def write_store(
     from earlywarn.dates import moment
     from earlywarn.tables.store import LedgerStore
     from earlywarn.tables.store_buckets import bucket_of
+    from earlywarn.tables.store_folder import refuse_other_content
     from earlywarn.tables.store_manifest import Plan
     from earlywarn.tables.store_parts import ingest_parts
+    from earlywarn.tables.store_plan import refuse_number
     from earlywarn.tables.store_write import FACTS_PER_BUCKET
 
+    refuse_number(buckets)
+    refuse_other_content(Path(path))
     apart = None if truth is None else Path(truth)
     if apart is not None:
         refuse_what_is_there(apart)

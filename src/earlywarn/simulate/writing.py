@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["ONCE", "refuse_what_is_there", "write_tables"]
 
 #: Rows of use, about, that are made at once, and how many such blocks at the same time.
-BLOCK_ROWS, ATONCE = 1_000_000, 2
+BLOCK_ROWS, AT_ONCE = 1_000_000, 2
 #: The folder of what no table shows.
 TRUTH = "truth"
 #: Tables that are the same for every block.
@@ -101,7 +101,7 @@ def _write(
             counts[name] = len(frame)
         return counts
 
-    for done, counts in enumerate(in_parts(written, blocks, most=ATONCE), start=1):
+    for done, counts in enumerate(in_parts(written, blocks, most=AT_ONCE), start=1):
         for name, count in counts.items():
             rows[name] = rows.get(name, 0) + count
         if progress is not None:
