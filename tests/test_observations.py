@@ -168,3 +168,13 @@ def test_what_a_row_weighs_does_not_tell_who_had_paid():
     due = every["due_on"] + pd.Timedelta("1D") < "2025-03-01"
     known = every[due & (every["stage"] != "cycle")].assign(weight=outcome.weights(every))
     assert known.groupby("obligation_id")["weight"].sum().round(9).isin([1.0]).mean() > 0.99
+
+
+def test_what_another_debtor_says_of_a_bill_does_not_bear_on_it():
+    dispute = {"dispute_id": "d", "customer_id": "someone else", "opened_on": "2026-03-05", "invoice_id": "A"}
+    sent = {**payment("p", "2026-03-08", 100), "customer_id": "someone else", "invoice_id": "A"}
+    sent |= {"event": "initiated", "method": "direct_debit"}
+    obs = Outcome(lead_days=7).observations(ledger([A], [sent], disputes=[dispute], until=FAR))
+    assert obs["stage"].tolist() == ["issued"]
+    own = ledger([A], [{**sent, "customer_id": "c"}], disputes=[{**dispute, "customer_id": "c"}], until=FAR)
+    assert len(Outcome(lead_days=7).observations(own)) == 0

@@ -35,7 +35,7 @@ def stage_at(ledger: Ledger, versions: Obligations, as_of: Rows) -> npt.NDArray[
     stage = np.where(is_invoice, "issued", "scheduled").astype(object)
     payments = ledger.facts("payments")
     sent = payments.text("event").is_word("initiated") & is_collection(payments)
-    named = ledger.debts.number(payments.text("invoice_id"))
+    named = _own_debts(ledger, payments)
     ids, attempt = payments.text("payment_id").codes, np.nan_to_num(payments.numbers("attempt"), nan=-1.0)
     ended = _ended_collections(payments)
     periods: dict[int, list[tuple[int, int]]] = defaultdict(list)
@@ -60,6 +60,14 @@ def _ended_collections(payments: Facts) -> dict[tuple[int, float], int]:
     return ends
 
 
+def _own_debts(ledger: Ledger, facts: Facts) -> Rows:
+    """Numbers of the invoices that facts name; -1 where it is none of their debtor's."""
+    numbers: Rows = ledger.debts.number(facts.text("invoice_id"))
+    own = numbers >= 0
+    own[own] = ledger.debts.owner[numbers[own]] == facts.owner[own]
+    return np.where(own, numbers, -1)
+
+
 class Disputes:
     """Disputes about bills, by the debt they are about; complaints are left aside.
 
@@ -72,7 +80,7 @@ class Disputes:
         disputes = ledger.facts("disputes")
         self._facts = disputes.take(~disputes.text("kind").is_word("complaint"))
         ids = self._facts.text("invoice_id")
-        numbers = ledger.debts.number(ids)
+        numbers = _own_debts(ledger, self._facts)
         amount = np.asarray(self._facts.numbers("amount", NAT), dtype=np.float64)
         self._amount = np.where(amount == NAT, np.inf, amount)
         self._by_debt: dict[int, list[int]] = defaultdict(list)
