@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import xgboost as xgb
 
 from earlywarn.risk.columns import Column
 
-__all__ = ["PATIENCE", "train_booster"]
+__all__ = ["PATIENCE", "grown", "train_booster"]
 
 #: Trees without a smaller log-loss on later rows after which growing stops.
 PATIENCE = 50
@@ -68,14 +69,32 @@ def train_booster(
         **parameters,
     }
     data = xgb.DMatrix(matrix, label=late, weight=weight, nthread=n_jobs)
-    if later is None:
-        booster = xgb.train(settings, data, num_boost_round=n_estimators)
-    else:
-        watched = xgb.DMatrix(later[0], label=later[1], weight=later[2], nthread=n_jobs)
-        grown = xgb.train(
-            settings, data, num_boost_round=n_estimators, evals=[(watched, "later")],
-            early_stopping_rounds=PATIENCE, verbose_eval=False,
-        )  # fmt: skip
-        booster = grown[: grown.best_iteration + 1]
+    watched = None if later is None else xgb.DMatrix(later[0], label=later[1], weight=later[2], nthread=n_jobs)
+    booster = grown(settings, data, n_estimators, watched)
     booster.set_param({"nthread": n_jobs or 0})
     return booster
+
+
+def grown(settings: Mapping[str, Any], data: xgb.DMatrix, trees: int, later: xgb.DMatrix | None = None) -> xgb.Booster:
+    """Grow trees; with later rows, until `PATIENCE` of them bring no smaller log-loss there, and no more than help.
+
+    Parameters
+    ----------
+    settings : mapping
+        xgboost's own.
+    data : xgboost.DMatrix
+    trees : int
+        How many, or the most there may be where `later` is given.
+    later : xgboost.DMatrix, optional
+
+    Returns
+    -------
+    xgboost.Booster
+    """
+    if later is None:
+        return xgb.train(dict(settings), data, num_boost_round=trees)
+    booster = xgb.train(
+        dict(settings), data, num_boost_round=trees, evals=[(later, "later")],
+        early_stopping_rounds=PATIENCE, verbose_eval=False,
+    )  # fmt: skip
+    return booster[: booster.best_iteration + 1]

@@ -20,7 +20,7 @@ from earlywarn.risk.categories import CategoryCodes, learn_codes
 if TYPE_CHECKING:
     from earlywarn.features.catalogue import FeatureSet
 
-__all__ = ["DIRECTIONS", "Column", "encode", "learn_columns", "read_frame"]
+__all__ = ["DIRECTIONS", "Column", "catalogue_of", "encode", "learn_columns", "read_frame"]
 
 DIRECTIONS = {"free": 0, "up": 1, "down": -1}
 NUMBERS_IN_OBJECTS = ("integer", "floating", "mixed-integer-float", "boolean", "decimal", "empty")
@@ -76,6 +76,16 @@ def read_frame(model: Any, X: Any, *, fitting: bool) -> pd.DataFrame:
         raise FeatureError("X has 0 feature(s): there is nothing to learn from.", code="F280")
     named: pd.DataFrame = X if hasattr(model, "feature_names_in_") else X.set_axis(_positions(X.shape[1]), axis=1)
     return named
+
+
+def catalogue_of(model: Any) -> FeatureSet | None:
+    """The catalogue that a model was given; the default one where it was given none, but names of columns."""
+    if model.features is not None or not hasattr(model, "feature_names_in_"):
+        given: FeatureSet | None = model.features
+        return given
+    from earlywarn.features.catalogue import FeatureSet
+
+    return FeatureSet.default()
 
 
 def learn_columns(

@@ -20,9 +20,9 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from earlywarn.errors import DataError, NotEnoughHistoryError
-from earlywarn.risk.boosting import PATIENCE
+from earlywarn.risk.boosting import grown
 from earlywarn.risk.calibration import MIN_OF_EACH_CLASS
-from earlywarn.risk.columns import Column, encode, learn_columns, read_frame
+from earlywarn.risk.columns import Column, catalogue_of, encode, learn_columns, read_frame
 from earlywarn.risk.paydays import PayDays
 from earlywarn.risk.rows import check_same_index
 
@@ -218,10 +218,10 @@ class PaymentDayModel(BaseEstimator):  # type: ignore[misc]
         due_day = _days(due["due_on"])
         start = _days(due["as_of"]) - due_day
         blocks = [slice(at, at + _BLOCK) for at in range(0, max(len(start), 1), _BLOCK)]
-        parts = [self._days(frame.iloc[block], start[block], due_day[block]) for block in blocks]
+        parts = [self._of_block(frame.iloc[block], start[block], due_day[block]) for block in blocks]
         return PayDays(int(self.edges_[0]), np.concatenate([part.probability for part in parts]), due_day, start)
 
-    def _days(self, frame: pd.DataFrame, start: Days, due: Days) -> PayDays:
+    def _of_block(self, frame: pd.DataFrame, start: Days, due: Days) -> PayDays:
         """As `predict`, of few enough to have all their periods in memory."""
         last = np.full(len(start), HORIZON_DAYS)
         times = _Times(start, last, last, np.zeros(len(start), dtype=bool), due)
@@ -258,7 +258,7 @@ class PaymentDayModel(BaseEstimator):  # type: ignore[misc]
         known = known if len(known) else np.arange(len(late))
         columns = tuple(
             Column(column.name, -column.direction, column.codes)
-            for column in learn_columns(frame.iloc[known], late[known], weight[known], self._catalogue())
+            for column in learn_columns(frame.iloc[known], late[known], weight[known], catalogue_of(self))
         )
         if self.n_estimators == 0:
             return None, 0, columns
@@ -285,12 +285,8 @@ class PaymentDayModel(BaseEstimator):  # type: ignore[misc]
             trees = USUAL_TREES
             if min(event[earlier].sum(), event[later].sum()) >= MIN_OF_EACH_CLASS:
                 first = data(earlier)
-                judged = xgb.train(
-                    settings, first, num_boost_round=MOST_TREES, evals=[(data(later, first), "later")],
-                    early_stopping_rounds=PATIENCE, verbose_eval=False,
-                )  # fmt: skip
-                trees = judged.best_iteration + 1
-        return xgb.train(settings, data(slice(None)), num_boost_round=trees), trees, columns
+                trees = grown(settings, first, MOST_TREES, data(later, first)).num_boosted_rounds()
+        return grown(settings, data(slice(None)), trees), trees, columns
 
     def _drawn(self, row: Days) -> npt.NDArray[np.intp]:
         """Rows that are learned from: all periods of as many obligations as there is room for."""
@@ -313,13 +309,6 @@ class PaymentDayModel(BaseEstimator):  # type: ignore[misc]
         matrix = np.empty((len(row), columns.shape[1] + _EXTRA), dtype=np.float32)
         matrix[:, : columns.shape[1]], matrix[:, columns.shape[1] :] = columns[row], of_period
         return matrix
-
-    def _catalogue(self) -> FeatureSet | None:
-        if self.features is not None or not hasattr(self, "feature_names_in_"):
-            return self.features
-        from earlywarn.features.catalogue import FeatureSet
-
-        return FeatureSet.default()
 
 
 #: Columns of a period beside the features.

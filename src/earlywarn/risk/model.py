@@ -22,7 +22,7 @@ from earlywarn.reasons import treeshap
 from earlywarn.risk import files, summary
 from earlywarn.risk.boosting import Rows, train_booster
 from earlywarn.risk.calibration import CalibrationChoice, choose_calibrator, is_enough
-from earlywarn.risk.columns import Column, encode, learn_columns, read_frame
+from earlywarn.risk.columns import Column, catalogue_of, encode, learn_columns, read_frame
 from earlywarn.risk.explained import Explained
 from earlywarn.risk.metrics import calibration_intercept
 from earlywarn.risk.rows import (
@@ -215,7 +215,7 @@ class RiskModel(Explained, ClassifierMixin, BaseEstimator):  # type: ignore[misc
         """
         self._check_parameters()
         frame = read_frame(self, X, fitting=True)
-        self.features_ = self._catalogue()
+        self.features_ = catalogue_of(self)
         rows = learnable_rows(X, y, as_of, groups, sample_weight, matures_at=matures_at, until=until)
         frame = frame.iloc[rows.positions]
         cut = later_from(rows, self.calibration_share)
@@ -409,15 +409,8 @@ class RiskModel(Explained, ClassifierMixin, BaseEstimator):  # type: ignore[misc
         """
         model = cls(features)
         files.fill(model, content)
-        model.features_ = model._catalogue()
+        model.features_ = catalogue_of(model)
         return model
-
-    def _catalogue(self) -> FeatureSet | None:
-        if self.features is not None or not hasattr(self, "feature_names_in_"):
-            return self.features
-        from earlywarn.features.catalogue import FeatureSet
-
-        return FeatureSet.default()
 
     def _judged(
         self, frame: pd.DataFrame, rows: LearnableRows, own: npt.NDArray[np.intp], cut: int
