@@ -16,6 +16,7 @@ from numpydoc.validate import validate
 import earlywarn as ew
 
 CLASSES = [
+    "BaseRates",
     "Feature",
     "FeatureSet",
     "Ledger",
@@ -25,10 +26,11 @@ CLASSES = [
     "PaymentDayModel",
     "Policy",
     "RiskModel",
+    "Scorecard",
     "Scorer",
     "TemporalSplit",
 ]
-FUNCTIONS = ["aggregate", "audit_leakage", "backtest", "explain_feature"]
+FUNCTIONS = ["aggregate", "audit_leakage", "backtest", "explain_feature", "train"]
 ERRORS = [
     "BundleError",
     "DataError",

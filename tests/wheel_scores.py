@@ -19,7 +19,7 @@ import earlywarn as ew  # noqa: E402
 
 def main(bundle: str) -> None:
     features = ew.FeatureSet.default()
-    ledger = ew.Ledger.from_tables(**ew.simulate.make_biller(customers=60, months=8, seed=1))
+    ledger = ew.Ledger.from_tables(**ew.simulate.make_biller(customers=200, months=12, seed=1))
     outcome = ew.Outcome(grace_days=3, lead_days=7)
     until = ledger.until
     obs = outcome.observations(ledger, until - pd.Timedelta(days=150), until)

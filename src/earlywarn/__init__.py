@@ -31,11 +31,14 @@ if TYPE_CHECKING:
     from earlywarn.outcomes import Outcome as Outcome
     from earlywarn.reasons.asked import explain_feature as explain_feature
     from earlywarn.risk.backtest import backtest as backtest
+    from earlywarn.risk.base_rates import BaseRates as BaseRates
     from earlywarn.risk.hazard import PaymentDayModel as PaymentDayModel
     from earlywarn.risk.model import RiskModel as RiskModel
     from earlywarn.risk.paydays import PayDays as PayDays
+    from earlywarn.risk.scorecard import Scorecard as Scorecard
     from earlywarn.risk.splits import TemporalSplit as TemporalSplit
     from earlywarn.scorer import Scorer as Scorer
+    from earlywarn.scorer import train as train
     from earlywarn.tables.ledger import Ledger as Ledger
     from earlywarn.tables.store import LedgerStore as LedgerStore
 
@@ -51,12 +54,15 @@ _MODULE_OF = {
     "audit_leakage": "features.leak",
     "explain_feature": "reasons.asked",
     "RiskModel": "risk.model",
+    "Scorecard": "risk.scorecard",
+    "BaseRates": "risk.base_rates",
     "PayDays": "risk.paydays",
     "PaymentDayModel": "risk.hazard",
     "TemporalSplit": "risk.splits",
     "backtest": "risk.backtest",
     "Policy": "actions.policy",
     "Scorer": "scorer",
+    "train": "scorer",
     "EarlywarnError": "errors",
     "DataError": "errors",
     "FeatureError": "errors",

@@ -12,6 +12,7 @@ import pandas as pd
 
 from earlywarn.dates import US_PER_DAY, moment, visible
 from earlywarn.errors import DataError, suggest
+from earlywarn.outcomes.contacted import contacted
 from earlywarn.outcomes.frames import OBSERVATION_COLUMNS, cycle_frame, in_order, obligation_frame
 from earlywarn.outcomes.label import Resolver
 from earlywarn.outcomes.obligations import obligations
@@ -281,6 +282,30 @@ class Outcome:
                 "reason": as_text(told).set_axis(observations.index),
             }
         )
+
+    def treated(self, ledger: Ledger | LedgerStore, observations: pd.DataFrame) -> pd.Series[Any]:
+        """Whether the debtor was contacted between each observation and its outcome.
+
+        Contacts of ours for service, before due, as a reminder or to collect, up to the close of due + grace; one that
+        names another invoice does not count. Hand it to `RiskModel.fit`: what past contacts have prevented is missing
+        in the labels, and those who were helped most would look safest.
+
+        Parameters
+        ----------
+        ledger : Ledger
+        observations : DataFrame
+            As from `observations`.
+
+        Returns
+        -------
+        Series of bool, index of ``observations``, named "treated"
+        """
+        need(observations, "customer_id", "invoice_id", "as_of", "due_on")
+        if isinstance(ledger, LedgerStore):
+            found: pd.Series[Any] = by_debtor(ledger, observations, self.treated)
+            return found
+        mask = contacted(ledger, observations, self.grace_days)
+        return pd.Series(mask, index=observations.index, name="treated")
 
     def weights(self, observations: pd.DataFrame) -> pd.Series[Any]:
         """What each row weighs in training, so that an obligation seen at many leads counts no more than another.

@@ -1,4 +1,4 @@
-"""The part of RiskModel that reads the trained booster: margins, SHAP values, reasons in words."""
+"""The part of a risk model that says what it found: margins, SHAP values, reasons in words."""
 
 from __future__ import annotations
 
@@ -10,14 +10,12 @@ import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
 from earlywarn.extras import require
-from earlywarn.reasons import treeshap
 from earlywarn.reasons.codes import reason_table
 from earlywarn.risk.calibration import Calibrator
 from earlywarn.risk.columns import Column, encode, read_frame
 
 if TYPE_CHECKING:
     import shap
-    import xgboost as xgb
 
     from earlywarn.features.catalogue import FeatureSet
 
@@ -27,17 +25,24 @@ Floats = npt.NDArray[np.float64]
 
 
 class Explained:
-    """What a trained booster with a calibrator and a catalogue says about rows, and why."""
+    """What a trained model with a calibrator and a catalogue says about rows, and why."""
 
-    booster_: xgb.Booster
     calibrator_: Calibrator
     columns_: tuple[Column, ...]
     expected_value_: float
     features_: FeatureSet | None
     n_jobs: int | None
 
+    def _margins(self, matrix: npt.NDArray[np.float32]) -> Floats:
+        """Log-odds of the rows of a matrix."""
+        raise NotImplementedError
+
+    def _contributions(self, matrix: npt.NDArray[np.float32]) -> Floats:
+        """Shares of the columns in the log-odds; they and `expected_value_` add up to them."""
+        raise NotImplementedError
+
     def margin(self, X: Any) -> Floats:
-        """Log-odds before calibration, as the booster gives them.
+        """Log-odds before calibration.
 
         Parameters
         ----------
@@ -47,11 +52,10 @@ class Explained:
         -------
         ndarray of float64, shape (n,)
         """
-        matrix = self.matrix(X)
-        return treeshap.margins(self.booster_, matrix, n_jobs=self.n_jobs)
+        return self._margins(self.matrix(X))
 
     def matrix(self, X: Any) -> npt.NDArray[np.float32]:
-        """Columns as the booster sees them: categories as ordered codes, NaN where missing.
+        """Columns as the model sees them: categories as ordered codes, NaN where missing.
 
         Parameters
         ----------
@@ -81,8 +85,7 @@ class Explained:
         EarlywarnError
             If they do not add up (E030).
         """
-        matrix = self.matrix(X)
-        return treeshap.contributions(self.booster_, matrix, n_jobs=self.n_jobs)
+        return self._contributions(self.matrix(X))
 
     def explain(self, X: Any) -> shap.Explanation:
         """SHAP values as an object that every plot of shap takes.
@@ -100,7 +103,7 @@ class Explained:
         frame = self._frame(X)
         matrix = encode(frame, self.columns_)
         return explanation(
-            values=treeshap.contributions(self.booster_, matrix, n_jobs=self.n_jobs),
+            values=self._contributions(matrix),
             base_values=np.full(len(matrix), self.expected_value_),
             data=matrix.astype(np.float64),
             display_data=frame.to_numpy(dtype=object),
@@ -128,7 +131,7 @@ class Explained:
             `attrs["base_log_odds"]` holds `base_log_odds_`.
         """
         frame = self._frame(X)
-        values = treeshap.contributions(self.booster_, encode(frame, self.columns_), n_jobs=self.n_jobs)
+        values = self._contributions(encode(frame, self.columns_))
         table = reason_table(
             self.calibrator_.slope * values,
             frame,
@@ -143,9 +146,9 @@ class Explained:
     @property
     def base_log_odds_(self) -> float:
         """Calibrated log-odds where reason codes start."""
-        check_is_fitted(self, "booster_")
+        check_is_fitted(self, "columns_")
         return self.calibrator_.slope * self.expected_value_ + self.calibrator_.intercept
 
     def _frame(self, X: Any) -> pd.DataFrame:
-        check_is_fitted(self, "booster_")
+        check_is_fitted(self, "columns_")
         return read_frame(self, X, fitting=False)

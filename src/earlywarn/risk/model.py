@@ -1,43 +1,28 @@
-"""RiskModel: boosted trees held to directions, calibrated on later time, explained exactly.
-
-A scikit-learn classifier. It puts the rooms in order: rows -> columns -> booster -> calibration -> reasons.
-"""
+"""RiskModel: boosted trees held to directions, calibrated on later time, explained exactly."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
-from copy import copy
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit, logit
-from sklearn.base import BaseEstimator, ClassifierMixin
+import xgboost as xgb
 from sklearn.utils.validation import check_is_fitted
 
-from earlywarn.errors import DataError, EarlywarnError
+from earlywarn.errors import EarlywarnError
 from earlywarn.reasons import treeshap
-from earlywarn.risk import files, summary
+from earlywarn.risk import files
 from earlywarn.risk.boosting import Rows, train_booster
-from earlywarn.risk.calibration import CalibrationChoice, choose_calibrator, is_enough
-from earlywarn.risk.columns import Column, catalogue_of, encode, learn_columns, read_frame
-from earlywarn.risk.explained import Explained
-from earlywarn.risk.metrics import calibration_intercept
-from earlywarn.risk.rows import (
-    LARGEST_LATER_SHARE,
-    LearnableRows,
-    later_from,
-    learnable_rows,
-    matured_before,
-    overlap_notice,
-)
-from earlywarn.risk.venn_abers import VennAbers, fit_venn_abers
+from earlywarn.risk.calibrated import CalibratedModel
+from earlywarn.risk.calibration import is_enough
+from earlywarn.risk.columns import Column, encode, learn_columns
+from earlywarn.risk.rows import LearnableRows
+from earlywarn.risk.untreated import with_column, without_last_column
 
 if TYPE_CHECKING:
     import pandas as pd
-    import xgboost as xgb
 
     from earlywarn.features.catalogue import FeatureSet
 
@@ -45,6 +30,8 @@ __all__ = ["RiskModel"]
 
 Floats = npt.NDArray[np.float64]
 
+#: File of a bundle that holds the trees.
+BOOSTER = "booster.ubj"
 #: Trees at most where their number is found, and trees where it cannot be.
 MOST_TREES, USUAL_TREES = 3000, 300
 BOOSTER_PARAMETERS = (
@@ -57,7 +44,7 @@ BOOSTER_PARAMETERS = (
 )
 
 
-class RiskModel(Explained, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class RiskModel(CalibratedModel):
     """Calibrated probability that an obligation is paid late, with exact reasons.
 
     How many trees, and how their log-odds become probabilities, is found on the later part of time by a booster that
@@ -77,6 +64,9 @@ class RiskModel(Explained, ClassifierMixin, BaseEstimator):  # type: ignore[misc
         As in xgboost.
     calibration_share : float
         Share of the rows, the latest in time, that makes the later part: 0 (none) to 0.5.
+    monotone : bool
+        Hold columns to the directions that the catalogue states. They are those of paying late: for another outcome,
+        such as a bill far above usual (`Outcome.shock_label`), choose False.
     n_jobs : int, optional
         Threads; all cores when left out. No result depends on it.
 
@@ -143,6 +133,7 @@ class RiskModel(Explained, ClassifierMixin, BaseEstimator):  # type: ignore[misc
         colsample_bytree: float = 0.8,
         reg_lambda: float = 5.0,
         calibration_share: float = 0.1,
+        monotone: bool = True,
         n_jobs: int | None = None,
     ) -> None:
         self.features = features
@@ -155,226 +146,8 @@ class RiskModel(Explained, ClassifierMixin, BaseEstimator):  # type: ignore[misc
         self.colsample_bytree = colsample_bytree
         self.reg_lambda = reg_lambda
         self.calibration_share = calibration_share
+        self.monotone = monotone
         self.n_jobs = n_jobs
-
-    def __sklearn_tags__(self) -> Any:
-        """What this estimator takes: two classes, missing values, categories."""
-        tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_class = False
-        tags.input_tags.allow_nan = True
-        tags.input_tags.categorical = True
-        return tags
-
-    def fit(
-        self,
-        X: Any,
-        y: Any,
-        as_of: Any = None,
-        groups: Any = None,
-        sample_weight: Any = None,
-        *,
-        matures_at: Any = None,
-        until: Any = None,
-    ) -> Self:
-        """Find size and calibration on the later part of time, then train on all of it.
-
-        Parameters
-        ----------
-        X : DataFrame or array-like, shape (n, k)
-            Numbers, truth values, categories and text; missing values are welcome.
-        y : array-like, shape (n,)
-            Late (1) or not (0), or any two labels. Rows without a label are left out, with a notice.
-        as_of : array-like, shape (n,), optional
-            Moment of each row. Without it, the order of rows is the order of time. Rows of one moment stay
-            together on one side of the cut.
-        groups : array-like, shape (n,), optional
-            Customers: the calibrator is judged by customer, not by row.
-        sample_weight : array-like, shape (n,), optional
-            A row of weight 0 is left out. `Outcome.weights` makes up for obligations that are seen at more leads than
-            others.
-        matures_at : array-like, shape (n,), optional
-            When each outcome was known for sure, as `Outcome.resolve` says. Then nothing is judged on the later part by
-            what was learned from rows that had not matured before it.
-        until : moment, optional
-            The data are complete up to here (``ledger.until``): outcomes that mature later are refused.
-
-        Returns
-        -------
-        RiskModel
-            Itself.
-
-        Raises
-        ------
-        NotEnoughHistoryError
-            If fewer than ten rows (H401) or a single class (H402) have a known outcome, or one that matures after
-            ``until`` (H404).
-        FeatureError
-            If a category has a direction, or a column cannot be read (F28x).
-        DataError
-            If what goes with the rows does not match X (D19x).
-        """
-        self._check_parameters()
-        frame = read_frame(self, X, fitting=True)
-        self.features_ = catalogue_of(self)
-        rows = learnable_rows(X, y, as_of, groups, sample_weight, matures_at=matures_at, until=until)
-        frame = frame.iloc[rows.positions]
-        cut = later_from(rows, self.calibration_share)
-        own = matured_before(rows, cut)
-        self.classes_ = rows.classes
-        self.n_trees_, self.calibration_, self.venn_abers_ = self._judged(frame, rows, own, cut)
-        self.shift_ = 0.0
-        self.columns_ = learn_columns(frame, rows.late, rows.weight, self.features_)
-        self.booster_ = self._grown(encode(frame, self.columns_), rows.late, rows.weight, self.columns_, self.n_trees_)
-        self.expected_value_ = treeshap.expected_value(self.booster_, len(self.columns_))
-        self.calibrator_ = self.calibration_.calibrator
-        self.training_summary_ = summary.training_summary(rows, own, cut, self.calibration_, self.booster_)
-        said = (*rows.notices, self.calibration_.notice, overlap_notice(rows, own, cut))
-        self.notices_ = tuple(notice for notice in said if notice)
-        for notice in self.notices_:
-            logging.getLogger("earlywarn").warning("RiskModel.fit: %s", notice)
-        return self
-
-    def predict_proba(self, X: Any) -> Floats:
-        """Calibrated probabilities.
-
-        Parameters
-        ----------
-        X : DataFrame or array-like, shape (n, k)
-            The columns of `fit`, in any order.
-
-        Returns
-        -------
-        ndarray of float64, shape (n, 2)
-            On time and late.
-
-        Raises
-        ------
-        FeatureError
-            If columns are missing or unexpected (F280), or cannot be read (F283, F284).
-        """
-        margin = self.margin(X)
-        late = self.calibrator_.probability(margin)
-        return np.column_stack([1.0 - late, late])
-
-    def predict_interval(self, X: Any) -> Floats:
-        """Between which bounds the probability of being late lies, by the Venn-Abers method.
-
-        They lie apart where the later part of the training had few rows with such a score. One of the two would be
-        calibrated whatever the scores are like, were those to come to be as in that part; they are widened to the
-        calibrated probability where that lies outside.
-
-        Parameters
-        ----------
-        X : DataFrame or array-like, shape (n, k)
-
-        Returns
-        -------
-        ndarray of float64, shape (n, 2)
-            Low and high; 0 and 1 where there was no later part.
-        """
-        return self.bounded(X)[:, 1:]
-
-    def bounded(self, X: Any) -> Floats:
-        """Calibrated probability of being late with its bounds, at the cost of one of them.
-
-        Parameters
-        ----------
-        X : DataFrame or array-like, shape (n, k)
-
-        Returns
-        -------
-        ndarray of float64, shape (n, 3)
-            As in `predict_proba`, low and high as in `predict_interval`.
-        """
-        margin = self.margin(X)
-        late = self.calibrator_.probability(margin)
-        with np.errstate(divide="ignore"):  # 0 and 1 stay what they are
-            low, high = (expit(logit(bound) + self.shift_) for bound in self.venn_abers_.interval(margin))
-        return np.column_stack([late, np.minimum(low, late), np.maximum(high, late)])
-
-    def recentred(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Move the log-odds so that the mean probability is the share late of a month that has matured.
-
-        When more or fewer people pay late than in the past, all probabilities are off by about the same log-odds. Order
-        and reasons stay, but for where reasons start.
-
-        Parameters
-        ----------
-        X : DataFrame or array-like, shape (n, k)
-            The last matured month, as it was before it was due.
-        y : array-like, shape (n,)
-            Labels as in `fit`; rows without one are left out.
-        sample_weight : array-like, shape (n,), optional
-
-        Returns
-        -------
-        RiskModel
-            Another one; this one does not change. ``training_summary_["recentred"]`` says by how much, and how sure
-            that is.
-
-        Raises
-        ------
-        NotEnoughHistoryError
-            If fewer than ten rows (H401) or a single class (H402) have a known outcome.
-        DataError
-            If the labels are others than in training (D192).
-        """
-        rows = learnable_rows(X, y, sample_weight=sample_weight)
-        if rows.classes.tolist() != self.classes_.tolist():
-            raise DataError(
-                "the labels are others than in training.",
-                code="D192",
-                found=f"{rows.classes.tolist()}, trained on {self.classes_.tolist()}",
-            )
-        p = self.predict_proba(X)[rows.positions, 1]
-        shift = calibration_intercept(rows.late, p, sample_weight=rows.weight)
-        moved = copy(self)
-        moved.calibrator_ = replace(self.calibrator_, intercept=self.calibrator_.intercept + shift)
-        moved.calibration_ = replace(self.calibration_, calibrator=moved.calibrator_)
-        moved.shift_ = self.shift_ + shift
-        moved.training_summary_ = {
-            **self.training_summary_,
-            "calibration": moved.calibration_.to_dict(),
-            "recentred": {
-                "rows": len(rows.late), "events": int(rows.late.sum()), "shift": shift,
-                "standard_error": float(1 / np.sqrt(rows.weight @ (p * (1 - p)))),
-            },
-        }  # fmt: skip
-        return moved
-
-    def predict(self, X: Any) -> npt.NDArray[Any]:
-        """Labels: late where that is more likely than not.
-
-        Parameters
-        ----------
-        X : DataFrame or array-like, shape (n, k)
-
-        Returns
-        -------
-        ndarray, shape (n,)
-        """
-        late = self.decision_function(X) > 0
-        return np.asarray(self.classes_[late.astype(np.intp)])
-
-    def decision_function(self, X: Any) -> Floats:
-        """Calibrated log-odds of being late.
-
-        Parameters
-        ----------
-        X : DataFrame or array-like, shape (n, k)
-
-        Returns
-        -------
-        ndarray of float64, shape (n,)
-        """
-        margin = self.margin(X)
-        return self.calibrator_.log_odds(margin)
-
-    @property
-    def categories_(self) -> dict[str, tuple[str, ...]]:
-        """Categories in the order of their codes."""
-        check_is_fitted(self, "booster_")
-        return {column.name: column.codes.labels for column in self.columns_ if column.codes}
 
     def to_files(self) -> dict[str, bytes]:
         """Everything but the catalogue, as data: `booster.ubj` and `model.json`.
@@ -385,63 +158,69 @@ class RiskModel(Explained, ClassifierMixin, BaseEstimator):  # type: ignore[misc
             No pickle, no clock time, no path.
         """
         check_is_fitted(self, "booster_")
-        return files.to_files(self)
+        return files.to_files(self, {}, {BOOSTER: bytes(self.booster_.save_raw("ubj"))})
 
-    @classmethod
-    def from_files(cls, content: Mapping[str, bytes], features: FeatureSet | None = None) -> Self:
-        """Rebuild a fitted model; its predictions are the same to the bit.
+    def _restore(self, stored: Mapping[str, Any], parts: Mapping[str, bytes]) -> None:
+        """Take the trees from a bundle."""
+        self.booster_ = xgb.Booster({"nthread": self.n_jobs or 0})
+        self.booster_.load_model(bytearray(parts[BOOSTER]))
+        self.n_trees_ = self.booster_.num_boosted_rounds()
+        self.expected_value_ = treeshap.expected_value(self.booster_, self.n_features_in_)
 
-        Parameters
-        ----------
-        content : mapping of str to bytes
-            As `to_files` gave it.
-        features : FeatureSet, optional
-            The catalogue the model was fitted with.
+    def _learn_earlier(
+        self, frame: pd.DataFrame, rows: LearnableRows, own: npt.NDArray[np.intp], judged: npt.NDArray[np.intp]
+    ) -> Floats:
+        self.n_trees_ = USUAL_TREES if self.n_estimators is None else self.n_estimators
+        late = rows.late[judged]
+        if not len(late):
+            return np.empty(0)
+        columns = self._columns(frame.iloc[own], rows.late[own], rows.weight[own])
+        matrix = encode(frame.iloc[judged], columns)
+        stops = self.n_estimators is None and is_enough(late)
+        booster = self._grown(
+            encode(frame.iloc[own], columns), rows, own, columns, MOST_TREES if stops else self.n_trees_,
+            later=(matrix, late, rows.weight[judged]) if stops else None,
+        )  # fmt: skip
+        self.n_trees_ = booster.num_boosted_rounds()
+        return treeshap.margins(booster, matrix, n_jobs=self.n_jobs)
 
-        Returns
-        -------
-        RiskModel
+    def _learn(self, frame: pd.DataFrame, rows: LearnableRows) -> None:
+        self.columns_ = self._columns(frame, rows.late, rows.weight)
+        every = np.arange(len(rows.late))
+        self.booster_ = self._grown(encode(frame, self.columns_), rows, every, self.columns_, self.n_trees_)
+        self.expected_value_ = treeshap.expected_value(self.booster_, len(self.columns_))
 
-        Raises
-        ------
-        BundleError
-            If a file is missing, changed or of another format (B52x).
-        """
-        model = cls(features)
-        files.fill(model, content)
-        model.features_ = catalogue_of(model)
-        return model
-
-    def _judged(
-        self, frame: pd.DataFrame, rows: LearnableRows, own: npt.NDArray[np.intp], cut: int
-    ) -> tuple[int, CalibrationChoice, VennAbers]:
-        """Trees to grow, calibration and bounds, on the later part by a booster that knows rows of the earlier part."""
-        later = slice(cut, None)
-        late, weight = rows.late[later], rows.weight[later]
-        groups = None if rows.groups is None else rows.groups[later]
-        margin, trees = np.empty(0), USUAL_TREES if self.n_estimators is None else self.n_estimators
-        if len(late):
-            columns = learn_columns(frame.iloc[own], rows.late[own], rows.weight[own], self.features_)
-            matrix = encode(frame.iloc[later], columns)
-            stops = self.n_estimators is None and is_enough(late)
-            booster = self._grown(
-                encode(frame.iloc[own], columns), rows.late[own], rows.weight[own], columns,
-                MOST_TREES if stops else trees, later=(matrix, late, weight) if stops else None,
-            )  # fmt: skip
-            trees = booster.num_boosted_rounds()
-            margin = treeshap.margins(booster, matrix, n_jobs=self.n_jobs)
-        choice = choose_calibrator(margin, late, weight, groups, random_state=self.random_state)
-        return trees, choice, fit_venn_abers(margin, late, weight)
+    def _columns(self, frame: pd.DataFrame, late: Floats, weight: Floats) -> tuple[Column, ...]:
+        learned = learn_columns(frame, late, weight, self.features_)
+        return learned if self.monotone else tuple(replace(column, direction=0) for column in learned)
 
     def _grown(
-        self, matrix: npt.NDArray[np.float32], late: Floats, weight: Floats, columns: tuple[Column, ...], trees: int,
-        later: Rows | None = None,
+        self, matrix: npt.NDArray[np.float32], rows: LearnableRows, own: npt.NDArray[np.intp],
+        columns: tuple[Column, ...], trees: int, later: Rows | None = None,
     ) -> xgb.Booster:  # fmt: skip
+        """Trees of a matrix over rows ``own``, as they are where nobody is contacted."""
         chosen = {name: getattr(self, name) for name in BOOSTER_PARAMETERS}
-        return train_booster(
-            matrix, late, weight, columns, n_estimators=trees, n_jobs=self.n_jobs, seed=self.random_state, later=later,
-            **chosen,
+        treated = rows.treated[own]
+        if treated.any():
+            matrix, columns = with_column(matrix, treated), (*columns, Column("treated"))
+            later = None if later is None else (with_column(later[0], np.zeros(len(later[0]))), *later[1:])
+        booster = train_booster(
+            matrix, rows.late[own], rows.weight[own], columns, n_estimators=trees, n_jobs=self.n_jobs,
+            seed=self.random_state, later=later, **chosen,
         )  # fmt: skip
+        return without_last_column(booster) if treated.any() else booster
+
+    def _margins(self, matrix: npt.NDArray[np.float32]) -> Floats:
+        return treeshap.margins(self.booster_, matrix, n_jobs=self.n_jobs)
+
+    def _contributions(self, matrix: npt.NDArray[np.float32]) -> Floats:
+        return treeshap.contributions(self.booster_, matrix, n_jobs=self.n_jobs)
+
+    def _size(self) -> dict[str, int]:
+        return {"trees": self.n_trees_}
+
+    def _tells_apart(self) -> bool:
+        return bool(self.booster_.get_score(importance_type="weight"))
 
     def _check_parameters(self) -> None:
         if self.n_estimators is not None and self.n_estimators < 1:
@@ -449,10 +228,4 @@ class RiskModel(Explained, ClassifierMixin, BaseEstimator):  # type: ignore[misc
                 "n_estimators is the number of trees.", code="E031", found=repr(self.n_estimators),
                 hint="choose 1 or more, or leave it out.",
             )  # fmt: skip
-        if not 0 <= self.calibration_share <= LARGEST_LATER_SHARE:
-            raise EarlywarnError(
-                "calibration_share is the share of the latest rows.",
-                code="E031",
-                found=repr(self.calibration_share),
-                hint=f"choose 0 to {LARGEST_LATER_SHARE}.",
-            )
+        super()._check_parameters()

@@ -102,6 +102,22 @@ class PayDays:
         shown = int(np.clip(day - self.first + 1, 0, self.probability.shape[1]))
         return np.asarray(1.0 - self.probability[:, :shown].sum(axis=1))
 
+    def open_on(self, date: Days) -> Floats:
+        """Chance of each obligation to be unpaid at the end of a date of its own.
+
+        Parameters
+        ----------
+        date : ndarray of int64, shape (n,)
+            Day numbers.
+
+        Returns
+        -------
+        ndarray of float64, shape (n,)
+        """
+        paid = np.column_stack([np.zeros(len(self)), np.cumsum(self.probability, axis=1)])
+        shown = np.clip(date - self.due - self.first + 1, 0, self.probability.shape[1])
+        return np.asarray(np.clip(1.0 - paid[np.arange(len(self)), shown], 0.0, 1.0))
+
     def p_late(self, grace_days: int = 3) -> Floats:
         """Chance of being unpaid at the close of due + grace.
 

@@ -22,6 +22,8 @@ from earlywarn.errors import DataError, NotEnoughHistoryError
 __all__ = [
     "MIN_ROWS",
     "LearnableRows",
+    "contact_notice",
+    "judged_from",
     "later_from",
     "learnable_rows",
     "matured_before",
@@ -53,6 +55,10 @@ class LearnableRows:
         As `times`: when each outcome was known for sure.
     groups : ndarray of int, shape (n,), optional
         Customers by number.
+    treated : ndarray of bool, shape (n,)
+        Who was contacted before the outcome.
+    holdout : ndarray of bool, shape (n,), optional
+        Who was left alone by lot; None where nobody says.
     classes : ndarray, shape (2,)
         The two labels; the second one is late.
     notices : tuple of str
@@ -65,6 +71,8 @@ class LearnableRows:
     times: npt.NDArray[Any] | None
     matures: npt.NDArray[Any] | None
     groups: npt.NDArray[np.intp] | None
+    treated: npt.NDArray[np.bool_]
+    holdout: npt.NDArray[np.bool_] | None
     classes: npt.NDArray[Any]
     notices: tuple[str, ...]
 
@@ -78,6 +86,8 @@ def learnable_rows(
     *,
     matures_at: Any = None,
     until: Any = None,
+    treated: Any = None,
+    holdout: Any = None,
 ) -> LearnableRows:
     """Leave out rows without an outcome or of weight 0, and put the others in order of time.
 
@@ -96,6 +106,8 @@ def learnable_rows(
         When the outcome is known for sure.
     until : moment, optional
         The data are complete up to here.
+    treated, holdout : array-like of bool, shape (n,), optional
+        Who was contacted before the outcome, and who was left alone by lot.
 
     Returns
     -------
@@ -112,11 +124,12 @@ def learnable_rows(
     """
     by_row = {
         "y": y, "as_of": as_of, "groups": groups, "sample_weight": sample_weight, "matures_at": matures_at,
+        "treated": treated, "holdout": holdout,
     }  # fmt: skip
     for name, given in by_row.items():
         check_same_index(X, name, given)
     labels, known = _known_labels(y)
-    check_consistent_length(X, known, as_of, groups, sample_weight, matures_at)
+    check_consistent_length(X, known, as_of, groups, sample_weight, matures_at, treated, holdout)
     weight = np.ones(len(known))
     if sample_weight is not None and len(known):
         weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
@@ -144,6 +157,8 @@ def learnable_rows(
         times=None if times is None else times[kept],
         matures=None if matures is None else matures[kept],
         groups=None if groups is None else _numbered(groups)[kept],
+        treated=np.zeros(len(kept), dtype=bool) if treated is None else _told(treated, "treated")[kept],
+        holdout=None if holdout is None else _told(holdout, "holdout")[kept],
         classes=classes,
         notices=_left_out(known, weight),
     )
@@ -170,6 +185,38 @@ def matured_before(rows: LearnableRows, cut: int) -> npt.NDArray[np.intp]:
         return every
     kept = np.flatnonzero(rows.matures[:cut] < rows.times[cut])
     return kept if len(kept) >= MIN_ROWS and len(np.unique(rows.late[kept])) == 2 else every
+
+
+def judged_from(rows: LearnableRows, cut: int) -> npt.NDArray[np.intp]:
+    """Rows of the later part that judge: those left alone by lot where it is known who was, else those not contacted.
+
+    Parameters
+    ----------
+    rows : LearnableRows
+    cut : int
+        Row where the later part begins.
+
+    Returns
+    -------
+    ndarray of int
+    """
+    later = np.arange(cut, len(rows.late))
+    alone = ~rows.treated if rows.holdout is None else rows.holdout & ~rows.treated
+    return later[alone[later]]
+
+
+def contact_notice(rows: LearnableRows) -> str:
+    """What must be said where outcomes were changed by contacts; else nothing."""
+    count = int(rows.treated.sum())
+    if not count:
+        return ""
+    if rows.holdout is not None:
+        return f"{count:,} of {len(rows.late):,} rows were contacted before their outcome; a holdout judges without."
+    return (
+        f"{count:,} of {len(rows.late):,} rows were contacted before their outcome, and nobody is known to have been "
+        "left alone by lot: who was not contacted may differ in what no feature tells, and so may the probabilities "
+        "without a contact. Keep a holdout."
+    )
 
 
 def overlap_notice(rows: LearnableRows, own: npt.NDArray[np.intp], cut: int) -> str:
@@ -317,6 +364,14 @@ def check_same_index(X: Any, name: str, given: Any) -> None:
 
 def _numbered(groups: Any) -> npt.NDArray[np.intp]:
     return np.asarray(pd.factorize(pd.Series(groups).reset_index(drop=True))[0], dtype=np.intp)
+
+
+def _told(given: Any, name: str) -> npt.NDArray[np.bool_]:
+    """Yes or no for every row; D191 where one is missing."""
+    found = pd.Series(np.asarray(given) if not isinstance(given, pd.Series) else given).reset_index(drop=True)
+    if found.isna().any():
+        raise DataError(f"{name} is missing in some rows.", code="D191", found=f"{int(found.isna().sum()):,} rows")
+    return found.to_numpy(dtype=bool)
 
 
 def _left_out(known: npt.NDArray[np.bool_], weight: Floats) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,11 @@ __all__ = ["training_summary"]
 
 
 def training_summary(
-    rows: LearnableRows, own: npt.NDArray[np.intp], cut: int, calibration: CalibrationChoice, booster: xgb.Booster
+    rows: LearnableRows,
+    own: npt.NDArray[np.intp],
+    judged: npt.NDArray[np.intp],
+    calibration: CalibrationChoice,
+    size: Mapping[str, int],
 ) -> dict[str, Any]:
     """Describe a training run, ready for JSON.
 
@@ -27,26 +32,27 @@ def training_summary(
     rows : LearnableRows
     own : ndarray of int
         Rows of the earlier part that judged the later part.
-    cut : int
-        Where the later part begins.
+    judged : ndarray of int
+        Rows of the later part.
     calibration : CalibrationChoice
-    booster : xgboost.Booster
+    size : mapping of str to int
+        Of the model: columns, and what it is made of.
 
     Returns
     -------
     dict
-        rows, events, base_rate, columns, trees, customers; earlier and later, the parts of time (rows,
+        rows, events, base_rate, size of the model, customers, treated; earlier and later, the parts of time (rows,
         events, first and last as_of); calibration, versions.
     """
     return {
         "rows": len(rows.late),
         "events": int(rows.late.sum()),
         "base_rate": float(np.average(rows.late, weights=rows.weight)),
-        "columns": booster.num_features(),
-        "trees": booster.num_boosted_rounds(),
+        **size,
         "customers": None if rows.groups is None else len(np.unique(rows.groups)),
+        "treated": int(rows.treated.sum()),
         "earlier": _part(rows, own),
-        "later": _part(rows, slice(cut, None)),
+        "later": _part(rows, judged),
         "calibration": calibration.to_dict(),
         "versions": {
             "python": platform.python_version(),

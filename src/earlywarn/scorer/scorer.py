@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -18,49 +17,29 @@ from earlywarn.actions.gates import obligation_status
 from earlywarn.actions.plan import PLAN_COLUMNS
 from earlywarn.actions.policy import Policy
 from earlywarn.dates import moment
-from earlywarn.errors import BundleError, DataError, FeatureError, suggest
+from earlywarn.errors import DataError, EarlywarnError, FeatureError, suggest
 from earlywarn.features.catalogue import FeatureSet
 from earlywarn.features.context import Context
-from earlywarn.outcomes import CyclePool, Outcome, cycle_accounts
+from earlywarn.outcomes import CyclePool, Outcome
 from earlywarn.reasons.codes import families_of
 from earlywarn.reasons.families import family_sums
-from earlywarn.risk.model import RiskModel
+from earlywarn.risk.base_rates import BaseRates
+from earlywarn.risk.calibrated import CalibratedModel
+from earlywarn.risk.hazard import PaymentDayModel
+from earlywarn.risk.paydays import PayDays
 from earlywarn.scorer.bundle import read_bundle, write_bundle
-from earlywarn.tables.facts import as_text, units
+from earlywarn.scorer.columns import SCORE_COLUMNS, contract_columns, day_after, exposures, moment_notice, moment_of
+from earlywarn.scorer.files import from_files, to_files
+from earlywarn.scorer.newcomers import groups_of, has_history, newcomer_reasons
+from earlywarn.scorer.waiting import DAYS, exposure_of_waiting
+from earlywarn.tables.facts import as_text
 from earlywarn.tables.handed_over import need_ledger
 from earlywarn.tables.ledger import Ledger
 
 __all__ = ["PLAN_COLUMNS", "SCORE_COLUMNS", "Scorer"]
 
-#: Columns of the scores and their dtypes. amount_low and amount_high bound the projected bill of the stage
-#: "cycle"; p_low and p_high p_late, see `RiskModel.predict_interval`. p_shock comes with a later version; until then it
-#: is missing in every row. lead_is_trained is False where the model was trained on other leads and has to extrapolate.
-SCORE_COLUMNS = {
-    "obligation_id": "text",
-    "stage": "text",
-    "invoice_id": "text",
-    "customer_id": "text",
-    "account_id": "text",
-    "contract_id": "text",
-    "due_on": "datetime64[us]",
-    "due_is_estimated": "bool",
-    "lead_days": "int64",
-    "amount": "float64",
-    "amount_low": "float64",
-    "amount_high": "float64",
-    "p_late": "float64",
-    "p_low": "float64",
-    "p_high": "float64",
-    "p_shock": "float64",
-    "exposure": "float64",
-    "band": "text",
-    "reasons": "tuple",
-    "status": "text",
-    "lead_is_trained": "bool",
-}
 #: Log-odds below which a reason is too small to be told beside a larger one.
 TELLING = 0.1
-_FILES = ("features.json", "policy_features.json", "outcome.json", "policy.toml", "booster.ubj", "model.json")
 
 
 class _Scored(NamedTuple):
@@ -75,11 +54,22 @@ class Scorer:
     ----------
     features : FeatureSet
     outcome : Outcome
-    model : RiskModel
+    model : RiskModel or Scorecard
         Fitted on exactly these features.
     policy : Policy
     policy_features : FeatureSet, optional
         What the policy's conditions name beyond ``features``; from the shipped catalogue when left out.
+    shock : RiskModel or Scorecard, optional
+        Fitted on the same features of running periods and `Outcome.shock_label`; gives ``p_shock``.
+    days_model : PaymentDayModel, optional
+        Fitted on the same features; gives `pay_days` and `exposure`.
+    base_rates : BaseRates, optional
+        Of the groups of `earlywarn.scorer.GROUPED_BY`.
+    newcomers : {"model", "base_rates"}
+        What scores debtors of whom no outcome is known yet. `train` chooses base rates where the model has seen too few
+        of them.
+    notices : tuple of str
+        What was assumed or left out in training.
 
     Raises
     ------
@@ -104,20 +94,30 @@ class Scorer:
         self,
         features: FeatureSet,
         outcome: Outcome,
-        model: RiskModel,
+        model: CalibratedModel,
         policy: Policy,
         *,
         policy_features: FeatureSet | None = None,
+        shock: CalibratedModel | None = None,
+        days_model: PaymentDayModel | None = None,
+        base_rates: BaseRates | None = None,
+        newcomers: Literal["model", "base_rates"] = "model",
+        notices: tuple[str, ...] = (),
     ) -> None:
-        fitted = set(map(str, model.feature_names_in_))
-        if fitted != set(features.names):
-            strange = sorted(fitted ^ set(features.names))
-            raise FeatureError(
-                "the model was fitted on other features than these.",
-                code="F290",
-                found=", ".join(strange[:10]),
-                hint="fit it on features.compute(ledger, observations), or hand over the set it was fitted on.",
+        for one in (model, shock, days_model):
+            if one is not None:
+                _check_features(one, features)
+        if newcomers == "base_rates" and base_rates is None:
+            raise EarlywarnError(
+                "newcomers are to be scored by base rates, and there are none.",
+                code="E031",
+                hint="hand over base_rates=.",
             )
+        self.shock = shock
+        self.days_model = days_model
+        self.base_rates = base_rates
+        self.newcomers = newcomers
+        self.notices = notices
         self.features = features
         self.policy_features = _beyond(features, policy) if policy_features is None else policy_features
         self.outcome = outcome
@@ -176,7 +176,8 @@ class Scorer:
         DataFrame
             The columns of `SCORE_COLUMNS`; ``p_late`` where ``status`` is "scored", else missing. ``reasons``
             names the leading features of the families that raise the risk, at most three. ``attrs`` holds
-            as_of, model_version, context (its fingerprint, or None) and notices.
+            as_of, model_version, context (its fingerprint, or None) and notices. ``rests_on`` says whether the debtor's
+            own past is behind ``p_late``.
         """
         return self._score(ledger, as_of, horizon_days, customers, context, progress).scores
 
@@ -223,7 +224,18 @@ class Scorer:
         obs = self.outcome.standing(ledger, scores.attrs["as_of"], horizon, pool=self._pool(ledger, context))
         asked = obs.set_index("obligation_id", drop=False).loc[scores["obligation_id"]].set_axis(scores.index)
         matrix = self.features.compute(ledger, asked, context=context)
-        return self.model.reason_codes(matrix, top=top, language=language, currency=ledger.currency)
+        codes = self.model.reason_codes(matrix, top=top, language=language, currency=ledger.currency)
+        by_rate = (scores["rests_on"] == "base_rate").to_numpy(dtype=bool)
+        if not by_rate.any():
+            return codes
+        told = newcomer_reasons(scores.index[by_rate], scores.loc[by_rate, "p_late"].to_numpy(), language)
+        of_model = codes[~codes["observation"].isin(set(told["observation"]))]
+        place = {label: row for row, label in enumerate(scores.index)}
+        every = pd.concat([of_model, told], ignore_index=True)
+        order = np.lexsort((every["rank"], every["observation"].map(place)))
+        both: pd.DataFrame = every.iloc[order].reset_index(drop=True)
+        both.attrs = codes.attrs
+        return both
 
     def _pool(self, ledger: Ledger, context: Context | None) -> CyclePool | None:
         """What running periods need of other customers; None when the ledger itself says it."""
@@ -248,7 +260,7 @@ class Scorer:
         progress: Callable[[float], None] | None,
     ) -> _Scored:
         ledger = need_ledger(ledger, "a Scorer")
-        at = _day_after(ledger) if as_of is None else _moment(as_of, ledger)
+        at = day_after(ledger) if as_of is None else moment_of(as_of, ledger)
         pool = self._pool(ledger, context)
         obs = self.outcome.standing(ledger, at, horizon_days, disputed=True, pool=pool)
         if customers is not None:
@@ -263,17 +275,23 @@ class Scorer:
         every = self.features + self.policy_features
         matrix = every.compute(ledger, obs, context=context, progress=progress)
         scored = np.flatnonzero(status == "scored")
-        bounded = np.full((len(obs), 3), np.nan)
-        reasons = np.empty(len(obs), dtype=object)
+        bounded, shock = np.full((len(obs), 3), np.nan), np.full(len(obs), np.nan)
+        reasons, rests_on = np.empty(len(obs), dtype=object), np.full(len(obs), None, dtype=object)
         reasons[:] = [()] * len(obs)
         if len(scored):
             rows = matrix.iloc[scored][list(self.features.names)]
             bounded[scored] = self.model.bounded(rows)
             reasons[scored] = self._leading(rows)
+            rests_on[scored] = np.where(has_history(ledger, obs.iloc[scored]), "history", "newcomers")
+            if self.newcomers == "base_rates":
+                self._by_base_rate(ledger, obs, bounded, reasons, rests_on)
+        running = scored[(obs["stage"].iloc[scored] == "cycle").to_numpy(dtype=bool)]
+        if self.shock is not None and len(running):
+            shock[running] = self.shock.predict_proba(matrix.iloc[running][list(self.features.names)])[:, 1]
         scores = pd.DataFrame(
             {
                 **{name: obs[name] for name in ("obligation_id", "stage", "invoice_id", "customer_id")},
-                **_contract_columns(ledger, obs),
+                **contract_columns(ledger, obs),
                 "due_on": obs["due_on"],
                 "due_is_estimated": obs["due_is_estimated"],
                 "lead_days": obs["lead_days"],
@@ -283,12 +301,13 @@ class Scorer:
                 "p_late": bounded[:, 0],
                 "p_low": bounded[:, 1],
                 "p_high": bounded[:, 2],
-                "p_shock": np.nan,
-                "exposure": _exposure(ledger, obs, at),
+                "p_shock": shock,
+                "exposure": exposures(ledger, obs, at),
                 "band": self.policy.band(bounded[:, 0]),
                 "reasons": reasons,
                 "status": status,
                 "lead_is_trained": self._is_trained(obs),
+                "rests_on": as_text(rests_on),
             }
         )[list(SCORE_COLUMNS)]
         scores.attrs["as_of"] = at.isoformat()
@@ -298,9 +317,25 @@ class Scorer:
         scores.attrs["notices"] = (
             *dict.fromkeys([*matrix.attrs["notices"], *stale]),
             *self._lead_notice(scores),
-            *_moment_notice(ledger, at),
+            *moment_notice(ledger, at),
         )
         return _Scored(scores, matrix)
+
+    def _by_base_rate(
+        self,
+        ledger: Ledger,
+        obs: pd.DataFrame,
+        bounded: npt.NDArray[np.float64],
+        reasons: npt.NDArray[np.object_],
+        rests_on: npt.NDArray[np.object_],
+    ) -> None:
+        """Put the base rate of their group in the place of what a model says of debtors it knows nothing of."""
+        assert self.base_rates is not None
+        rows = np.flatnonzero(rests_on == "newcomers")
+        rates = self.base_rates.predict(groups_of(ledger, obs.iloc[rows]))
+        bounded[rows] = rates[["rate", "low", "high"]].to_numpy()
+        reasons[rows] = [()] * len(rows)
+        rests_on[rows] = "base_rate"
 
     def _leading(self, matrix: pd.DataFrame) -> list[tuple[str, ...]]:
         """The leading feature of each family that raises the risk, at most three, the strongest first."""
@@ -327,6 +362,75 @@ class Scorer:
         span = f"{strange[0]}" if len(strange) == 1 else f"{strange[0]} to {strange[-1]}"
         trained = ", ".join(map(str, self.outcome.leads))
         return (f"{who} scored at leads the model was not trained on ({span} days; trained on {trained}).",)
+
+    # -- days --------------------------------------------------------------------------------------------
+
+    def pay_days(
+        self, ledger: Ledger, as_of: Any = None, horizon_days: int = 35, *, context: Context | None = None
+    ) -> tuple[pd.DataFrame, PayDays]:
+        """When each obligation with a known amount will be paid: those open at a moment, overdue ones included.
+
+        Parameters
+        ----------
+        ledger : Ledger
+        as_of : date-like, optional
+            As in `score`.
+        horizon_days : int
+        context : Context, optional
+
+        Returns
+        -------
+        observations : DataFrame, shape (n, …)
+            As from `Outcome.standing`, running periods left out.
+        days : PayDays, n obligations
+            ``days.frame()`` says median day and probabilities, ``days.cash(observations["open_amount"])`` what comes
+            in by date.
+
+        Raises
+        ------
+        EarlywarnError
+            E032 when the scorer has no model of days.
+        """
+        ledger = need_ledger(ledger, "a Scorer")
+        if self.days_model is None:
+            raise EarlywarnError(
+                "this scorer does not know when bills are paid.", code="E032",
+                hint="make it with ew.train(…), or hand over days_model=PaymentDayModel(…).fit(…).",
+            )  # fmt: skip
+        at = day_after(ledger) if as_of is None else moment_of(as_of, ledger)
+        obs = self.outcome.standing(ledger, at, horizon_days, pool=self._pool(ledger, context))
+        obs = obs[obs["stage"] != "cycle"].reset_index(drop=True)
+        return obs, self.days_model.predict(self.features.compute(ledger, obs, context=context), obs)
+
+    def exposure(
+        self, ledger: Ledger, as_of: Any = None, after: Sequence[int] = DAYS, *, context: Context | None = None
+    ) -> pd.DataFrame:
+        """How much each debtor may owe if one waits: bills unpaid by then, use not billed yet, and further use.
+
+        Parameters
+        ----------
+        ledger : Ledger
+        as_of : date-like, optional
+            As in `score`.
+        after : sequence of int
+            Days from ``as_of`` on.
+        context : Context, optional
+
+        Returns
+        -------
+        DataFrame
+            customer_id, date, owed, accrued, use and exposure, each with the bounds of an 80% interval (``_low``,
+            ``_high``), limit (of the contracts; missing without any), over_limit.
+
+        Raises
+        ------
+        EarlywarnError
+            E032 when the scorer has no model of days.
+        """
+        at = day_after(ledger) if as_of is None else moment_of(as_of, ledger)
+        obs, days = self.pay_days(ledger, at, max(after, default=0), context=context)
+        pool = None if context is None else context.pool
+        return exposure_of_waiting(ledger, obs, days, at, after, pool=pool)
 
     # -- plan --------------------------------------------------------------------------------------------
 
@@ -384,6 +488,11 @@ class Scorer:
         rows = scored.matrix.iloc[[at for _, at in said]]
         matrix = rows[list(self.features.names)].reset_index(drop=True)
         codes = self.model.reason_codes(matrix, top=3, language=language, currency=currency)
+        of_them = scored.scores.iloc[[at for _, at in said]].reset_index(drop=True)
+        by_rate = (of_them["rests_on"] == "base_rate").to_numpy(dtype=bool)
+        if by_rate.any():
+            told = newcomer_reasons(of_them.index[by_rate], of_them.loc[by_rate, "p_late"].to_numpy(), language)
+            codes = pd.concat([codes[~codes["observation"].isin(set(told["observation"]))], told], ignore_index=True)
         telling = codes[(codes["contribution"] >= TELLING) | (codes["rank"] == 1)]
         for number, own in telling.groupby("observation", sort=False):
             sentences[said[int(number)][0]] = tuple(own["text"])  # type: ignore[arg-type]
@@ -400,19 +509,7 @@ class Scorer:
         ).hexdigest()[:12]
 
     def _files(self) -> dict[str, bytes]:
-        outcome = {
-            "grace_days": self.outcome.grace_days,
-            "lead_days": list(self.outcome.leads),
-            "stages": list(self.outcome.stages),
-            "cycle_shares": list(self.outcome.cycle_shares),
-        }
-        return {
-            "features.json": _json(self.features.to_dict()),
-            "policy_features.json": _json(self.policy_features.to_dict()),
-            "outcome.json": _json(outcome),
-            "policy.toml": self.policy.text.encode(),
-            **self.model.to_files(),
-        }
+        return to_files(self)
 
     def save(self, directory: str | os.PathLike[str]) -> Path:
         """Write a bundle of data: no pickle, no clock time, no path; equal scorers give equal bytes.
@@ -446,37 +543,22 @@ class Scorer:
             B510–B514, B520–B522, B515 when a file does not hold what it should, and B516 when it needs an aggregate
             of the user's own that is not there, or is another one.
         """
-        content = read_bundle(directory)
-        strange = sorted(set(content) ^ set(_FILES))
-        if strange:
-            raise BundleError("the bundle does not hold a scorer.", code="B514", found=", ".join(strange))
-        try:
-            features = FeatureSet.from_dict(json.loads(content["features.json"]))
-            outcome = json.loads(content["outcome.json"])
-            return cls(
-                features,
-                Outcome(
-                    grace_days=int(outcome["grace_days"]),
-                    lead_days=tuple(outcome["lead_days"]),
-                    stages=tuple(outcome["stages"]),
-                    cycle_shares=tuple(outcome["cycle_shares"]),
-                ),
-                RiskModel.from_files({name: content[name] for name in ("booster.ubj", "model.json")}, features),
-                Policy.from_text(content["policy.toml"].decode()),
-                policy_features=FeatureSet.from_dict(json.loads(content["policy_features.json"])),
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            if isinstance(error, FeatureError) and error.code in ("F242", "F243"):  # an aggregate of the user's own
-                raise BundleError(error.what, code="B516", found=error.found, hint=error.hint) from error
-            raise BundleError(
-                "a file of the bundle does not hold what it should.",
-                code="B515",
-                found=str(error).splitlines()[0],
-                hint="save it again with this version.",
-            ) from error
+        return cls(**from_files(read_bundle(directory)))
 
     def __repr__(self) -> str:
         return f"<Scorer: {len(self.features)} features, {self.outcome}, model {self.model_version}>"
+
+
+def _check_features(model: CalibratedModel | PaymentDayModel, features: FeatureSet) -> None:
+    fitted = set(map(str, model.feature_names_in_))
+    if fitted != set(features.names):
+        strange = sorted(fitted ^ set(features.names))
+        raise FeatureError(
+            "the model was fitted on other features than these.",
+            code="F290",
+            found=", ".join(strange[:10]),
+            hint="fit it on features.compute(ledger, observations), or hand over the set it was fitted on.",
+        )
 
 
 def _beyond(features: FeatureSet, policy: Policy) -> FeatureSet:
@@ -489,54 +571,6 @@ def _beyond(features: FeatureSet, policy: Policy) -> FeatureSet:
     return catalogue.select(*lacking)
 
 
-def _json(content: Any) -> bytes:
-    return json.dumps(content, indent=1, ensure_ascii=False).encode()
-
-
 def _named(context: Context | None) -> str | None:
     """The fingerprint of a context that was handed over."""
     return None if context is None else context.fingerprint
-
-
-def _day_after(ledger: Ledger) -> pd.Timestamp:
-    """The first midnight that sees everything the ledger knows."""
-    return ledger.until.ceil("D")
-
-
-def _moment(as_of: Any, ledger: Ledger) -> pd.Timestamp:
-    return pd.Timestamp(np.datetime64(moment(as_of, ledger.timezone), "us"))
-
-
-def _moment_notice(ledger: Ledger, at: pd.Timestamp) -> tuple[str, ...]:
-    """Say where the moment does not fit the data: facts it does not see, or days that nobody knows of."""
-    everything = _day_after(ledger)
-    if at < everything:
-        return (f"as_of {at} does not see what became known from then to {ledger.until}.",)
-    if at > everything + pd.Timedelta(days=1):
-        return (f"as_of {at} lies after the data, which are complete up to {ledger.until}; say more with until=….",)
-    return ()
-
-
-def _contract_columns(ledger: Ledger, obs: pd.DataFrame) -> dict[str, Any]:
-    """Account and contract of each obligation, from its invoice, or from the bills before a running period."""
-    invoices = ledger.facts("invoices")
-    ids = invoices.text("invoice_id").values()
-    columns: dict[str, Any] = {}
-    running = (obs["stage"] == "cycle").to_numpy(dtype=bool)
-    of_cycle = cycle_accounts(ledger, obs["obligation_id"][running])
-    for name, own in zip(("account_id", "contract_id"), of_cycle, strict=True):
-        of_invoice = dict(zip(ids, invoices.text(name).values(), strict=True))
-        words = np.array([of_invoice.get(label) for label in obs["invoice_id"]], dtype=object)
-        words[running] = own
-        columns[name] = as_text(words)
-    return columns
-
-
-def _exposure(ledger: Ledger, obs: pd.DataFrame, as_of: pd.Timestamp) -> npt.NDArray[np.float64]:
-    """Open receivable of each obligation's debtor, in units of currency."""
-    balances = ledger.facts("balances").known_before(moment(as_of, ledger.timezone))
-    latest = np.zeros(len(ledger.customers) + 1, dtype=np.int64)
-    latest[balances.owner] = np.asarray(balances.columns["open_amount"])
-    place = {label: code for code, label in enumerate(ledger.customers)}
-    owners = np.array([place.get(label, -1) for label in obs["customer_id"]], dtype=np.int64)
-    return units(latest[owners], ledger.digits)
