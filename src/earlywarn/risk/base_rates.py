@@ -150,11 +150,12 @@ class BaseRates:
         found = [self._of(label) for label in _labels(groups[list(self.by)])]
         a, b, depth = (np.array([one[place] for one in found], dtype=np.float64) for place in range(3))
         names = np.array([EVERYBODY, *self.by], dtype=object)
+        rate, low, high = _bounded(a, b, level)
         return pd.DataFrame(
             {
-                "rate": a / (a + b),
-                "low": beta.ppf((1 - level) / 2, a, b),
-                "high": beta.ppf((1 + level) / 2, a, b),
+                "rate": rate,
+                "low": low,
+                "high": high,
                 "level": names[depth.astype(np.int64)],
             },
             index=groups.index,
@@ -175,20 +176,21 @@ class BaseRates:
             from the widest level to the narrowest.
         """
         names = [EVERYBODY, *self.by]
-        lines = [
+        nodes = sorted(self.nodes.items(), key=lambda item: (len(item[0]), item[0]))
+        rows, late, a, b = np.array([[node.rows, node.late, node.a, node.b] for _, node in nodes]).T
+        rate, low, high = _bounded(a, b, level)
+        return pd.DataFrame(
             {
-                "level": names[len(name)],
-                "group": " › ".join(name) or "all",
-                "rows": node.rows,
-                "late": node.late,
-                "share": node.late / node.rows if node.rows else np.nan,
-                "rate": node.rate,
-                "low": float(beta.ppf((1 - level) / 2, node.a, node.b)),
-                "high": float(beta.ppf((1 + level) / 2, node.a, node.b)),
+                "level": [names[len(name)] for name, _ in nodes],
+                "group": [" › ".join(name) or "all" for name, _ in nodes],
+                "rows": rows,
+                "late": late,
+                "share": late / np.where(rows > 0, rows, np.nan),
+                "rate": rate,
+                "low": low,
+                "high": high,
             }
-            for name, node in sorted(self.nodes.items(), key=lambda item: (len(item[0]), item[0]))
-        ]
-        return pd.DataFrame(lines)
+        )
 
     def to_json(self) -> bytes:
         """Everything as JSON: the same bytes for the same rates."""
@@ -218,6 +220,13 @@ class BaseRates:
         if depth == len(label):
             return node.a, node.b, depth
         return *_drawn(node, self.strength[depth], 0.0, 0.0), depth  # strays from the group above as others do
+
+
+def _bounded(a: Floats, b: Floats, level: float) -> tuple[Floats, Floats, Floats]:
+    """Mean and interval of beta distributions; the interval holds the mean, however skewed they are."""
+    rate = a / (a + b)
+    low, high = (beta.ppf(at, a, b) for at in ((1 - level) / 2, (1 + level) / 2))
+    return rate, np.minimum(low, rate), np.maximum(high, rate)
 
 
 def _drawn(parent: _Node, kappa: float, n: float, s: float) -> tuple[float, float]:

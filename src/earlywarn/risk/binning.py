@@ -63,6 +63,14 @@ class Bins:
         apart = late / max(late.sum(), 1e-300) - on_time / max(on_time.sum(), 1e-300)
         return float(apart @ np.array(self.weights))
 
+    @property
+    def by_chance(self) -> float:
+        """Information value to be expected of bins that tell nothing."""
+        late = sum(self.late)
+        on_time = sum(self.rows) - late
+        filled = sum(1 for rows in self.rows if rows > 0)
+        return (filled - 1) * (1 / late + 1 / on_time) if late > 0 and on_time > 0 else 0.0
+
     def to_dict(self) -> dict[str, Any]:
         """Plain lists, ready for JSON."""
         return {name: list(values) for name, values in asdict(self).items()}

@@ -32,6 +32,8 @@ Floats = npt.NDArray[np.float64]
 
 #: Below this information value a column tells too little to be on the card (Siddiqi, "Credit Risk Scorecards", 2006).
 LEAST_INFORMATION = 0.02
+#: On top, so many times what chance gives: cuts are looked for where they tell most, so noise tells more than nothing.
+CHANCE_TIMES = 3.0
 #: Columns whose evidence goes together more closely than this share a place on the card: the better one has it.
 LARGEST_CORRELATION = 0.7
 #: Rows that bins are looked for in; drawn by lot where there are more.
@@ -233,7 +235,7 @@ classes_, feature_names_in_, n_features_in_, training_summary_, notices_
 
     def _chosen(self, matrix: npt.NDArray[np.float32], bins: list[Bins]) -> list[int]:
         """Columns for the card: those that tell most, and not the same as one taken before."""
-        told = np.array([one.information for one in bins])
+        told = np.array([one.information - CHANCE_TIMES * one.by_chance for one in bins])
         taken: list[int] = []
         seen = np.empty((len(matrix), 0))
         for at in np.argsort(-told, kind="stable").tolist():

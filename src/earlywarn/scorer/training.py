@@ -25,6 +25,8 @@ from earlywarn.tables.store import LedgerStore
 
 __all__ = ["train"]
 
+#: As in xgboost. Such bills are rare, so a leaf of the usual weight would have to hold thousands of them.
+SHOCK_CHILD_WEIGHT = 1.0
 Progress = Callable[[float], None]
 
 
@@ -122,7 +124,7 @@ def _shock(
     label = outcome.shock_label(ledger, observed.iloc[running])
     if not is_enough(label.dropna().to_numpy(dtype=np.float64)):
         return None
-    return RiskModel(features, random_state, monotone=False).fit(
+    return RiskModel(features, random_state, monotone=False, min_child_weight=SHOCK_CHILD_WEIGHT).fit(
         X.iloc[running], label, **{name: values.iloc[running] for name, values in seed.items()},
         matures_at=matures_at.iloc[running],
     )  # fmt: skip

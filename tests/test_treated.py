@@ -1,0 +1,162 @@
+"""History with contacts in it: what is learned is the risk without one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import xgboost as xgb
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import earlywarn as ew
+from bills import invoice, ledger
+from earlywarn.errors import DataError
+from earlywarn.reasons import treeshap
+from earlywarn.risk.metrics import ici
+from earlywarn.risk.untreated import with_column, without_last_column
+from earlywarn.simulate import World, calls_to_the_riskiest, randomised_pilot, true_p_late
+
+BILL = invoice("A", "2026-03-01", "2026-03-20", 100)
+OTHER = invoice("B", "2026-03-02", "2026-03-25", 50)
+
+
+def treated(contacts: list[dict[str, Any]], **more: Any) -> list[bool]:
+    """Whether the observations of two bills at due - 7, the 13th and the 18th, count as contacted."""
+    rows = [
+        {"contact_id": f"k{at}", "customer_id": "c", "channel": "call", "direction": "outbound", **row}
+        for at, row in enumerate(contacts)
+    ]
+    books = ledger([BILL, OTHER], contacts=rows, until="2026-06-01", **more)
+    outcome = ew.Outcome(grace_days=3, lead_days=7)
+    found = outcome.treated(books, outcome.observations(books))
+    assert found.name == "treated"
+    return found.tolist()
+
+
+@pytest.mark.parametrize(
+    ("contact", "expected"),
+    [
+        ({"contacted_at": "2026-03-12", "purpose": "service"}, [False, False]),  # before either was observed
+        ({"contacted_at": "2026-03-13", "purpose": "service"}, [True, False]),
+        ({"contacted_at": "2026-03-23 18:00", "purpose": "pre_due"}, [True, True]),  # the close of due + 3
+        ({"contacted_at": "2026-03-24", "purpose": "reminder"}, [False, True]),
+        ({"contacted_at": "2026-03-29", "purpose": "reminder"}, [False, False]),
+        ({"contacted_at": "2026-03-19", "purpose": "service", "invoice_id": "B"}, [False, True]),
+        ({"contacted_at": "2026-03-19", "purpose": "mandatory"}, [False, False]),
+        ({"contacted_at": "2026-03-19", "purpose": "survey"}, [False, False]),
+        ({"contacted_at": "2026-03-19", "purpose": "service", "direction": "inbound"}, [False, False]),
+        ({"contacted_at": "2026-03-19", "purpose": None}, [True, True]),  # nobody says what for
+    ],
+)
+def test_contacts_of_ours_about_it_between_observation_and_close_count(
+    contact: dict[str, Any], expected: list[bool]
+) -> None:
+    assert treated([contact]) == expected
+
+
+def test_without_contacts_nobody_was_contacted() -> None:
+    books = ledger([BILL], until="2026-06-01")
+    outcome = ew.Outcome()
+    assert outcome.treated(books, outcome.observations(books)).tolist() == [False]
+
+
+def test_a_running_period_counts_contacts_about_the_bill_to_come_and_not_about_older_ones() -> None:
+    bills = [invoice(f"i{at}", f"2026-0{at}-01", f"2026-0{at}-20", 40.0, kind="recurring") for at in range(1, 8)]
+    about = {"contact_id": "k", "customer_id": "c", "channel": "call", "direction": "outbound", "purpose": "reminder"}
+    outcome = ew.Outcome(stages=("cycle",), cycle_shares=(0.5,))
+    for named, day, expected in (("i5", "2026-05-28", False), ("i6", "2026-06-18", True), ("i7", "2026-07-18", False)):
+        books = ledger(bills, contacts=[{**about, "contacted_at": day, "invoice_id": named}], until="2026-08-01")
+        obs = outcome.observations(books)
+        row = obs[(obs["as_of"] >= "2026-05-10") & (obs["as_of"] < "2026-06-01")]
+        assert len(row) == 1
+        assert outcome.treated(books, row).tolist() == [expected], named
+
+
+@settings(max_examples=20)
+@given(seed=st.integers(0, 10**6), depth=st.integers(1, 6), share=st.sampled_from([0.05, 0.4]))
+def test_pruned_trees_are_the_whole_ones_at_no_contact_and_explain_themselves(
+    seed: int, depth: int, share: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(600, 3)).astype(np.float32)
+    X[rng.random(X.shape) < 0.1] = np.nan
+    contacted = rng.random(600) < share
+    risk = np.nan_to_num(X[:, 0]) - 2 * contacted * (np.nan_to_num(X[:, 1]) > 0)
+    y = (rng.random(600) < 1 / (1 + np.exp(-risk))).astype(float)
+    whole = xgb.train(
+        {"objective": "binary:logistic", "max_depth": depth, "seed": 0, "base_score": float(y.mean())},
+        xgb.DMatrix(with_column(X, contacted), label=y), 25,
+    )  # fmt: skip
+    pruned = without_last_column(whole)
+    assert pruned.num_features() == 3
+    alone = xgb.DMatrix(with_column(X, np.zeros(600)))
+    np.testing.assert_array_equal(
+        pruned.predict(xgb.DMatrix(X), output_margin=True), whole.predict(alone, output_margin=True)
+    )
+    values = treeshap.contributions(pruned, X)  # refuses what does not add up
+    margin = treeshap.margins(pruned, X)
+    np.testing.assert_allclose(values.sum(axis=1) + treeshap.expected_value(pruned, 3), margin, atol=1e-4)
+
+
+def test_a_holdout_judges_alone_and_the_rest_is_told() -> None:
+    rng = np.random.default_rng(1)
+    X = pd.DataFrame({"x": rng.random(3000)})
+    contacted, holdout = rng.random(3000) < 0.3, rng.random(3000) < 0.5
+    y = (rng.random(3000) < np.where(contacted, 0.05, X["x"])).astype(int)
+    plain, told, held = (
+        ew.RiskModel(n_estimators=30).fit(X, y, **more)
+        for more in ({}, {"treated": contacted}, {"treated": contacted, "holdout": holdout})
+    )
+    assert not any("contacted" in notice for notice in plain.notices_)
+    assert any("Keep a holdout" in notice for notice in told.notices_)
+    assert any("a holdout judges" in notice for notice in held.notices_)
+    later = slice(2700, None)
+    assert told.calibration_.rows == (~contacted)[later].sum()
+    assert held.calibration_.rows == (holdout & ~contacted)[later].sum()
+    assert told.training_summary_["treated"] == contacted.sum()
+    asked = pd.DataFrame({"x": [0.2, 0.5, 0.8]})
+    assert np.abs(told.predict_proba(asked)[:, 1] - asked["x"]).max() < 0.1
+    assert (plain.predict_proba(asked)[:, 1] < told.predict_proba(asked)[:, 1]).all()
+    card = ew.Scorecard().fit(X, y, treated=contacted)
+    assert np.abs(card.predict_proba(asked)[:, 1] - asked["x"]).max() < 0.15
+    with pytest.raises(DataError, match="D191"):
+        ew.RiskModel().fit(X, y, treated=[None] * 3000)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("practice", ["calls to the riskiest", "randomised pilot"])
+def test_a_history_of_calls_does_not_make_the_called_look_safe(practice: str) -> None:
+    """Against the true probability without a contact: nearer, and higher, than a model that was not told."""
+    world = World("telecom", 4000, 20, 5)
+    end = pd.Timestamp(str(world.span.dates(world.span.end)))
+    begin = end - pd.Timedelta(days=70)
+    log = calls_to_the_riskiest if practice == "calls to the riskiest" else randomised_pilot
+    more = {"share": 0.3} if practice == "calls to the riskiest" else {"arms": {"none": 0.5, "call": 0.5}}
+    life = world.live(log(world, world.span.start, begin, **more))
+    books = ew.Ledger.from_tables(**life.tables(), until=end, country="BE")
+    features, outcome = ew.FeatureSet.default(), ew.Outcome(lead_days=7)
+    obs = outcome.observations(books, end=begin - pd.Timedelta("1D"))
+    resolved = outcome.resolve(books, obs)
+    ripe = (resolved["late"].notna() & (resolved["matures_at"] < begin)).to_numpy()
+    obs, resolved = obs[ripe].reset_index(drop=True), resolved[ripe].reset_index(drop=True)
+    contacted, X = outcome.treated(books, obs), features.compute(books, obs)
+    assert 0.2 < contacted.mean() < 0.6
+    asked = outcome.standing(books, begin, 12)
+    asked = asked[(asked["stage"] == "issued") & (asked["lead_days"] >= 3)].drop_duplicates("customer_id")
+    true = true_p_late(life, begin, 150, given="past").set_index("invoice_id")["p_late"].reindex(asked["invoice_id"])
+    known = true.notna().to_numpy()
+    Z, truth = features.compute(books, asked)[known], true[known].to_numpy()
+    fit = {"as_of": obs["as_of"], "groups": obs["customer_id"], "matures_at": resolved["matures_at"]}
+    told, untold = (
+        ew.RiskModel(features).fit(X, resolved["late"], **fit, treated=given).predict_proba(Z)[:, 1]
+        for given in (contacted, None)
+    )
+    print(
+        f"{practice}: true mean {truth.mean():.4f}, told {told.mean():.4f}, not told {untold.mean():.4f}; ICI "
+        f"{ici(truth, told):.4f} and {ici(truth, untold):.4f}; {len(truth):,} bills, {contacted.mean():.2f} contacted"
+    )
+    assert told.mean() > untold.mean()
+    assert abs(told.mean() - truth.mean()) < abs(untold.mean() - truth.mean())
