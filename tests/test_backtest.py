@@ -10,8 +10,10 @@ from sklearn.metrics import brier_score_loss, roc_auc_score
 from earlywarn.errors import DataError, NotEnoughHistoryError
 from earlywarn.features.catalogue import Feature, FeatureSet
 from earlywarn.outcomes import Outcome
-from earlywarn.risk.backtest import BacktestResult, backtest
+from earlywarn.risk.backtest import backtest
+from earlywarn.risk.backtest_result import BacktestResult
 from earlywarn.risk.baselines import BASE_RATE, BASELINES, baseline_probability
+from earlywarn.risk.metrics import bootstrap_by_group, capture_at, lift_at, warned_days
 from earlywarn.risk.model import RiskModel
 from earlywarn.tables.ledger import Ledger
 
@@ -78,6 +80,9 @@ class Misled:
 
     def weights(self, observations):
         return self._true.weights(observations)
+
+    def treated(self, ledger, observations):
+        return self._true.treated(ledger, observations)
 
     def resolve(self, ledger, observations):
         resolved = self._true.resolve(ledger, observations)
@@ -152,7 +157,8 @@ def test_a_backtest_can_be_repeated_and_tells_how_far_it_is(ledger, result):
         progress=steps.append,
     )
     pd.testing.assert_frame_equal(again.table, result.table)
-    assert steps == [0.25, 0.5, 0.75, 1.0]
+    assert again.random_split == result.random_split
+    assert steps == [0.2, 0.4, 0.6, 0.8, 1.0]
 
 
 def test_the_window_can_be_chosen(ledger):
@@ -237,3 +243,156 @@ def test_how_far_the_model_is_ahead_is_told_with_its_noise(result):
     assert ahead.low < ahead.value < ahead.high
     with pytest.raises(DataError, match="D112"):
         result.ahead_of("a coin")
+
+
+# -- noise, calibration, capacity, claims, pictures ------------------------------------------------------------
+
+
+def test_the_gini_is_twice_the_auc_less_one_and_capture_is_counted(result):
+    line = result.table[(result.table["fold"] == "all") & (result.table["scorer"] == "earlywarn")].iloc[0]
+    rows = result.predictions
+    assert line["gini"] == pytest.approx(2 * line["auc"] - 1)
+    order = rows.sort_values("earlywarn", ascending=False, kind="stable")
+    called = order.head(round(0.1 * len(rows)))
+    assert line["capture"] == pytest.approx(called["late"].sum() / rows["late"].sum(), abs=0.02)
+    money = (rows["late"] * rows["open_amount"]).sum()
+    assert line["money"] == pytest.approx((called["late"] * called["open_amount"]).sum() / money, abs=0.02)
+    assert line["lift"] == pytest.approx(line["capture"] / 0.1)
+    assert line["warned_days"] == LEAD
+
+
+def test_the_capacity_is_a_share(ledger):
+    half = backtest(FEATURES, Outcome(lead_days=LEAD), ledger, folds=2, model=MODEL, capacity=0.5, random_split=False)
+    assert half.overall()["lift"].max() <= 2
+    assert half.random_split is None
+    with pytest.raises(DataError, match="D197"):
+        backtest(FEATURES, Outcome(lead_days=LEAD), ledger, capacity=20)
+
+
+def test_warning_counts_from_the_first_lead_at_which_a_late_bill_was_among_the_highest():
+    rows = pd.DataFrame(
+        {
+            "late": [1, 1, 1, 1, 0, 0],
+            "score": [0.2, 0.9, 0.8, 0.7, 0.95, 0.1],
+            "lead": [14, 7, 14, 7, 14, 7],
+            "bill": ["a", "a", "b", "b", "c", "c"],
+        }
+    )
+    found = warned_days(rows["late"], rows["score"], 0.5, rows["lead"], rows["bill"])
+    assert found == (7 + 14) / 2  # a was seen at 7 days only, b at 14; c was on time
+    assert np.isnan(warned_days([0, 0], [0.1, 0.2], 0.5, [7, 7], ["a", "b"]))
+
+
+def test_intervals_hold_their_value_and_are_those_of_the_bootstrap(result):
+    found = result.intervals(repeats=60)
+    assert set(found["fold"]) == {"1", "2", "3", "all"}
+    assert (found["low"] <= found["value"] + 1e-9).all()
+    assert (found["value"] <= found["high"] + 1e-9).all()
+    pooled = found[found["fold"] == "all"].set_index("measure")
+    rows = result.predictions
+    own = bootstrap_by_group(rows["late"], rows["earlywarn"], np.full(len(rows), 0.5), rows["customer_id"], repeats=60)
+    assert pooled.loc["auc", "low"] == pytest.approx(own.low + 0.5)
+    assert pooled.loc["bias", "value"] == pytest.approx(rows["earlywarn"].mean() - rows["late"].mean())
+    pd.testing.assert_frame_equal(result.intervals(repeats=60), found)
+    with pytest.raises(DataError, match="D112"):
+        result.intervals("a coin")
+
+
+def test_whether_probabilities_hold_is_said_of_each_fold():
+    rng = np.random.default_rng(5)
+    p = rng.beta(1, 6, 9000)
+    drawn = pd.DataFrame(
+        {
+            "fold": np.repeat(["1", "2", "3"], 3000),
+            "customer_id": rng.integers(0, 800, 9000),
+            "late": (rng.random(9000) < p).astype(int),
+        }
+    )
+
+    def held(claimed):
+        return BacktestResult(pd.DataFrame(), drawn.assign(earlywarn=claimed)).calibration(repeats=60)
+
+    fair = held(p)
+    assert fair["fold"].tolist() == ["1", "2", "3", "all"]
+    assert fair["holds"].all()
+    assert fair["allowed"].ge(0.01).all()
+    assert not held(p**0.5)["holds"].any()
+    assert not held(0.9 * p + 0.1)["holds"].any()
+    steep = p**1.5 / (p**1.5 + (1 - p) ** 1.5)
+    assert not held(steep)["holds"].any()
+
+
+def test_rows_drawn_by_lot_claim_more_where_the_same_bill_is_seen_twice():
+    """Bills by the toss of a coin: nothing can be known of them, but a bill's own label at another lead."""
+    rng = np.random.default_rng(3)
+    n = 900
+    issued = pd.Timestamp("2025-01-01") + pd.to_timedelta(np.arange(n) // 3, unit="D")
+    paid = issued + pd.to_timedelta(np.where(rng.random(n) < 0.4, 30, 18), unit="D")
+    books = Ledger.from_invoices(
+        pd.DataFrame(
+            {
+                "invoice_id": np.arange(n).astype(str),
+                "customer_id": (np.arange(n) % 300).astype(str),
+                "issued_on": issued,
+                "due_on": issued + pd.Timedelta("20D"),
+                "paid_on": paid,
+                "amount": 10 + rng.random(n).round(2) * 500,
+            }
+        ),
+        settled_on="paid_on",
+    )
+    told = FeatureSet([Feature("amount", "invoice.amount")])  # names the bill as good as a number would
+    deep = RiskModel(told, n_estimators=300, max_depth=8, learning_rate=0.3, min_child_weight=0.1, reg_lambda=0.01)
+    result = backtest(told, Outcome(lead_days=(14, 7, 5)), books, folds=2, model=deep)
+    honest = result.overall().set_index("scorer").loc["earlywarn", "auc"]
+    assert abs(honest - 0.5) < 0.1
+    assert result.random_split.same_bill > 0.7
+    assert result.random_split.measures["auc"] > honest + 0.1
+    assert "by lot would have claimed" in repr(result)
+
+
+def test_a_permuted_outcome_is_no_better_than_a_coin(ledger):
+    """What is left of the score when labels are dealt out anew: nothing, within two standard errors of a half."""
+
+    class Dealt(Misled):
+        def resolve(self, ledger, observations):
+            resolved = self._true.resolve(ledger, observations)
+            known = resolved["late"].notna()
+            dealt = resolved["late"].copy()
+            dealt[known] = np.random.default_rng(0).permutation(resolved.loc[known, "late"].to_numpy())
+            return resolved.assign(late=dealt)
+
+    found = backtest(FEATURES, Dealt(None), ledger, folds=3, model=MODEL).table
+    pooled = found[(found["fold"] == "all") & (found["scorer"] == "earlywarn")].iloc[0]
+    error = np.sqrt((1 / pooled["events"] + 1 / (pooled["rows"] - pooled["events"])) / 12)
+    assert abs(pooled["auc"] - 0.5) < 2.6 * error
+
+
+def test_pictures_show_the_measures(result):
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    rows = result.predictions
+    gain = result.gain()
+    for name in gain.curves:
+        assert gain.caught(name) == pytest.approx(capture_at(rows["late"], rows[name], 0.1))
+        assert gain.caught(name, 1.0) == 1.0
+    lift = result.lift()
+    assert lift.lift("earlywarn", 0.1) == pytest.approx(lift_at(rows["late"], rows["earlywarn"], 0.1))
+    for display in (gain.plot(), lift.plot(), result.reliability().plot()):
+        assert display.ax_ is not None
+        texts = [text.get_text() for text in display.ax_.texts]
+        assert display.ax_.get_xlabel()
+        assert display is not gain or texts == ["capacity 10%"]
+        pyplot.close(display.figure_)
+
+
+def test_the_page_says_what_was_found_and_stands_alone(result, tmp_path):
+    pytest.importorskip("matplotlib")
+    page = result.to_html(tmp_path / "backtest.html")
+    assert (tmp_path / "backtest.html").read_text(encoding="utf-8") == page
+    assert page.count("<svg") == 3
+    assert "past late share" in page
+    assert "drawn by lot would have claimed" in page
+    for word in ("src=", 'href="http', "<script"):
+        assert word not in page
+    assert f"{result.overall()['auc'].iloc[0]:.3f}" in page
+    assert result.to_html() == page

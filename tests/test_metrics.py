@@ -102,7 +102,7 @@ def test_the_intercept_makes_the_mean_probability_the_share_observed():
 def test_measures_without_an_answer_are_nan_and_not_an_error():
     found = measures([0, 0, 0], [0.1, 0.2, 0.3])
     unanswered = {name for name, value in found.items() if np.isnan(value)}
-    assert unanswered == {"auc", "ap", "ks", "lift", "calibration_intercept", "calibration_slope"}
+    assert unanswered == {"auc", "gini", "ap", "ks", "capture", "lift", "calibration_intercept", "calibration_slope"}
     assert found["log_loss"] == pytest.approx(-np.mean(np.log([0.9, 0.8, 0.7])))
 
 

@@ -14,9 +14,9 @@ import earlywarn as ew
 from bills import invoice, ledger, payment
 from earlywarn.errors import DataError, EarlywarnError
 from earlywarn.outcomes import STAGES
+from earlywarn.risk.newcomers import has_history
 from earlywarn.risk.paydays import PayDays
 from earlywarn.scorer import GROUPED_BY, groups_of
-from earlywarn.scorer.newcomers import has_history
 from earlywarn.scorer.waiting import exposure_of_waiting
 from earlywarn.simulate import World
 

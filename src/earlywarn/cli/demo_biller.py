@@ -16,7 +16,7 @@ from earlywarn.cli.recommend import cells_of, show_plan
 if TYPE_CHECKING:
     import pandas as pd
 
-    from earlywarn.risk.backtest import BacktestResult
+    from earlywarn.risk.backtest_result import BacktestResult
     from earlywarn.scorer import Scorer
     from earlywarn.tables.ledger import Ledger
 
@@ -72,28 +72,23 @@ def _generated(customers: int, seed: int) -> tuple[dict[str, pd.DataFrame], Ledg
 
 def _trained(ledger: Ledger, seed: int) -> Scorer:
     """Test on the past, then train on all that has matured."""
-    from earlywarn.actions.policy import Policy
     from earlywarn.features.catalogue import FeatureSet
     from earlywarn.outcomes import Outcome
     from earlywarn.risk.backtest import backtest
     from earlywarn.risk.model import RiskModel
-    from earlywarn.scorer import Scorer
+    from earlywarn.scorer import train
 
     features, outcome = FeatureSet.default(), Outcome(grace_days=3, lead_days=LEADS)
     heading("3  Rolling-origin backtest: trained on the past, tested on what came after")
     with progress("backtesting") as report:
-        result = backtest(features, outcome, ledger, folds=2, random_state=seed, progress=report)
+        result = backtest(features, outcome, ledger, folds=2, random_state=seed, random_split=False, progress=report)
     say(table(by_lead(result), {"late": 3}))
     say_notes(result.notices)
-    observations = outcome.observations(ledger)
-    late = outcome.label(ledger, observations)
-    with progress("training"):
-        matrix = features.compute(ledger, observations)
-        model = RiskModel(features, random_state=seed).fit(
-            matrix, late, as_of=observations["as_of"], groups=observations["customer_id"]
-        )
-    say("", f"trained on {int(late.notna().sum()):,} observations with a known outcome.")
-    return Scorer(features, outcome, model, Policy.default())
+    with progress("training") as report:
+        model = RiskModel(features, random_state=seed)
+        scorer = train(features, outcome, ledger, model=model, days=False, progress=report)
+    say("", f"trained on {scorer.model.training_summary_['rows']:,} observations with a known outcome.")
+    return scorer
 
 
 def by_lead(result: BacktestResult) -> pd.DataFrame:

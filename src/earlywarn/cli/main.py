@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from earlywarn.cli import check, demo, explain, ingest, recommend, score, simulate, train, warmup
+from earlywarn.cli import backtest, check, demo, explain, ingest, recommend, score, simulate, train, warmup
 from earlywarn.cli import features as features_verb
 from earlywarn.errors import EarlywarnError
 
@@ -20,6 +20,7 @@ VERBS = {
     "check": check,
     "ingest": ingest,
     "train": train,
+    "backtest": backtest,
     "score": score,
     "recommend": recommend,
     "explain": explain,
@@ -36,6 +37,7 @@ The main job, from tables in a folder (invoices.csv, payments.csv, customers.csv
   earlywarn check data/                                what is in the tables, and what was set aside
   earlywarn ingest data/ store/                        tables larger than memory, as a store
   earlywarn train data/ --out model/                   learn from what has matured
+  earlywarn backtest data/ --out backtest.html          how good that would have been in the past
   earlywarn recommend data/ --model model/ --capacity calls=40 --out plan.csv
   earlywarn explain data/ --model model/ --customer 1042 --language nl
   earlywarn features explain usage_spike_30d data/     what one feature reads, on one customer's data

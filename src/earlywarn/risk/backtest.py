@@ -6,7 +6,7 @@ Rolling origin: before each fold only rows whose outcome had matured may be lear
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,10 +14,13 @@ import numpy.typing as npt
 import pandas as pd
 from sklearn.base import clone
 
-from earlywarn.errors import DataError, NotEnoughHistoryError, suggest
+from earlywarn.errors import DataError, NotEnoughHistoryError
+from earlywarn.risk.backtest_result import MODEL, BacktestResult, RandomSplit, table_of
 from earlywarn.risk.baselines import BASE_RATE, BASELINES, baseline_features, baseline_probability
-from earlywarn.risk.metrics import Difference, Metric, auc, bootstrap_by_group, measures
+from earlywarn.risk.calibrated import CalibratedModel
+from earlywarn.risk.metrics import measures
 from earlywarn.risk.model import RiskModel
+from earlywarn.risk.newcomers import groups_of
 from earlywarn.risk.splits import TemporalSplit, seen_before
 from earlywarn.tables.handed_over import need_ledger
 
@@ -26,105 +29,9 @@ if TYPE_CHECKING:
     from earlywarn.outcomes import Outcome
     from earlywarn.tables.ledger import Ledger
 
-__all__ = ["BacktestResult", "backtest"]
+__all__ = ["backtest"]
 
-MODEL = "earlywarn"
-POOLED = "all"
 Progress = Callable[[float], None]
-
-
-@dataclass(frozen=True)
-class BacktestResult:
-    """What a backtest found.
-
-    Parameters
-    ----------
-    table : DataFrame
-        One row per fold and scorer (`earlywarn` and the baselines), and per scorer over all folds together:
-        fold, scorer, first_as_of, last_as_of, train_rows, rows, events, base_rate, auc, ap, log_loss, brier,
-        mean_p, calibration_intercept, calibration_slope, ici, ks, lift (of the top tenth).
-    predictions : DataFrame
-        The tested observations with fold, train_rows, late, seen (whether rows of the customer were learned from) and
-        a probability by scorer.
-    notices : tuple of str
-    """
-
-    table: pd.DataFrame
-    predictions: pd.DataFrame
-    notices: tuple[str, ...] = ()
-
-    def __repr__(self) -> str:
-        return f"BacktestResult\n{self.overall().to_string(index=False, float_format='{:.3f}'.format)}"
-
-    def _repr_html_(self) -> str:
-        return str(self.table.to_html(index=False, float_format="{:.3f}".format))
-
-    def overall(self) -> pd.DataFrame:
-        """Rows of `table` over all folds together, the best order (AUC) first.
-
-        Returns
-        -------
-        DataFrame
-        """
-        pooled = self.table[self.table["fold"] == POOLED]
-        return pooled.sort_values("auc", ascending=False, kind="stable").reset_index(drop=True)
-
-    def by(self, column: str) -> pd.DataFrame:
-        """The measures for each value of a column of `predictions`: stage, lead_days, seen, one that you add.
-
-        Parameters
-        ----------
-        column : str
-
-        Returns
-        -------
-        DataFrame
-            The column, and those of `table` from scorer on; over all folds.
-
-        Raises
-        ------
-        DataError
-            D112 when there is no such column.
-        """
-        if column not in self.predictions:
-            hint = suggest(column, map(str, self.predictions.columns))
-            raise DataError(f"predictions have no column {column!r}.", code="D112", hint=hint)
-        return pd.DataFrame(
-            [
-                {column: value, **_line(POOLED, rows, scorer)}
-                for value, rows in self.predictions.groupby(column, sort=True, observed=True)
-                for scorer in _scorers(rows)
-            ]
-        ).drop(columns=["fold"], errors="ignore")
-
-    def ahead_of(self, scorer: str, metric: Metric = auc, repeats: int = 500) -> Difference:
-        """By how much the model is ahead of a baseline, and how sure that is.
-
-        Parameters
-        ----------
-        scorer : str
-            A baseline in `table`.
-        metric : callable
-            As in `earlywarn.risk.metrics`; larger is better.
-        repeats : int
-            Of the bootstrap over customers.
-
-        Returns
-        -------
-        Difference
-
-        Raises
-        ------
-        DataError
-            D112 when there is no such scorer.
-        """
-        if scorer not in _scorers(self.predictions):
-            hint = suggest(scorer, _scorers(self.predictions))
-            raise DataError(f"nothing was scored by {scorer!r}.", code="D112", hint=hint)
-        rows = self.predictions
-        return bootstrap_by_group(
-            rows["late"], rows[MODEL], rows[scorer], rows["customer_id"], metric=metric, repeats=repeats
-        )
 
 
 def backtest(
@@ -133,10 +40,12 @@ def backtest(
     ledger: Ledger,
     folds: int = 4,
     baselines: bool = True,
-    model: RiskModel | None = None,
+    model: CalibratedModel | None = None,
     start: Any = None,
     end: Any = None,
     random_state: int = 0,
+    capacity: float = 0.1,
+    random_split: bool = True,
     progress: Progress | None = None,
 ) -> BacktestResult:
     """Train and test at successive moments of the past.
@@ -153,12 +62,17 @@ def backtest(
     folds : int
     baselines : bool
         Also test the last invoice late, the past late share, the average days beyond terms and the base rate.
-    model : RiskModel, optional
+    model : RiskModel or Scorecard, optional
         An unfitted model, cloned for each fold.
     start, end : date-like, optional
         First and last moment observed; the first invoice and `ledger.until` when left out.
     random_state : int
-        Seed of the default model.
+        Seed of the default model, and of the random split.
+    capacity : float
+        Share of the obligations that can be called: what the highest scores of that share catch is measured.
+    random_split : bool
+        Also say what a test on rows drawn by lot would have claimed. It learns from the future and from other rows of
+        the same bills, so it claims too much.
     progress : callable, optional
         Called with the share that is done.
 
@@ -171,7 +85,7 @@ def backtest(
     NotEnoughHistoryError
         If no fold has enough matured rows of both classes to train on (code H403).
     DataError
-        When the data are no ledger (code D109).
+        When the data are no ledger (code D109), or the capacity is no share (D197).
 
     Examples
     --------
@@ -196,9 +110,13 @@ def backtest(
     2  all  1.0
     """
     ledger = need_ledger(ledger, "backtest")
+    if not 0 < capacity <= 1:
+        raise DataError("capacity is the share of obligations that can be called.", code="D197", found=repr(capacity),
+                        hint="choose a share above 0 and at most 1, such as 0.1.")  # fmt: skip
+    steps = folds + 1 + random_split
     tell = progress if progress is not None else lambda share: None
     observed = _observed(features, outcome, ledger, baselines, start, end)
-    tell(1 / (folds + 1))
+    tell(1 / steps)
     prototype = model if model is not None else RiskModel(features, random_state=random_state)
     tested, notices = [], []
     split = TemporalSplit(observed.frame["as_of"], observed.frame["matures_at"], n_splits=folds)
@@ -207,7 +125,7 @@ def backtest(
             tested.append(_tested(observed, train, test, fold, prototype))
         except NotEnoughHistoryError as error:
             notices.append(f"fold {fold} was left out: {error.what} {error.found or ''}".strip())
-        tell((fold + 1) / (folds + 1))
+        tell((fold + 1) / steps)
     if not tested:
         raise NotEnoughHistoryError(
             "no fold has enough matured rows of either class to train on.",
@@ -216,7 +134,11 @@ def backtest(
             hint="observe over a longer time, or ask for fewer folds.",
         )
     predictions = pd.concat(tested)
-    return BacktestResult(_table(predictions), predictions, tuple(notices))
+    result = BacktestResult(table_of(predictions, capacity), predictions, tuple(notices), capacity)
+    if random_split:
+        result = replace(result, random_split=_claimed(observed, prototype, capacity, folds, random_state))
+        tell(1.0)
+    return result
 
 
 @dataclass(frozen=True)
@@ -226,6 +148,7 @@ class _Observed:
     frame: pd.DataFrame
     weight: pd.Series[Any]
     late: pd.Series[Any]
+    treated: pd.Series[Any]
     X: pd.DataFrame
     baselines: pd.DataFrame
 
@@ -239,10 +162,12 @@ def _observed(
     resolved = outcome.resolve(ledger, frame)
     y = resolved["late"]
     known = y.notna().to_numpy()
+    treated = outcome.treated(ledger, frame)[known]
     frame = frame.assign(matures_at=resolved["matures_at"])[known]
+    frame["segment"] = groups_of(ledger, frame)["segment"]
     X = features.compute(ledger, frame)
     plain = baseline_features().compute(ledger, frame) if baselines else pd.DataFrame(index=frame.index)
-    return _Observed(frame, weight[known], y[known].astype(np.int64), X, plain)
+    return _Observed(frame, weight[known], y[known].astype(np.int64), treated, X, plain)
 
 
 def _tested(
@@ -250,16 +175,17 @@ def _tested(
     train: npt.NDArray[np.intp],
     test: npt.NDArray[np.intp],
     fold: int,
-    prototype: RiskModel,
+    prototype: CalibratedModel,
 ) -> pd.DataFrame:
     """Observations of one fold with the probability of each scorer."""
     rows, late = observed.frame.iloc[train], observed.late.iloc[train]
     fitted = clone(prototype).fit(
         observed.X.iloc[train], late, as_of=rows["as_of"], groups=rows["customer_id"],
         sample_weight=observed.weight.iloc[train], matures_at=rows["matures_at"],
-        until=observed.frame["as_of"].iloc[test[0]],
+        until=observed.frame["as_of"].iloc[test[0]], treated=observed.treated.iloc[train],
     )  # fmt: skip
     result = observed.frame.iloc[test].assign(fold=str(fold), train_rows=len(train))
+    result["treated"] = observed.treated.iloc[test]
     result["seen"] = seen_before(observed.frame["customer_id"], train, test)
     result["late"] = observed.late.iloc[test]
     result[MODEL] = fitted.predict_proba(observed.X.iloc[test])[:, 1]
@@ -271,28 +197,22 @@ def _tested(
     return result
 
 
-def _table(predictions: pd.DataFrame) -> pd.DataFrame:
-    scorers = _scorers(predictions)
-    folds = [(fold, rows) for fold, rows in predictions.groupby("fold", sort=False)]
-    return pd.DataFrame(
-        [_line(str(fold), rows, scorer) for fold, rows in [*folds, (POOLED, predictions)] for scorer in scorers]
+def _claimed(
+    observed: _Observed, prototype: CalibratedModel, capacity: float, folds: int, random_state: int
+) -> RandomSplit:
+    """What the same model would have claimed on rows drawn by lot, as many as a fold has."""
+    order = np.random.default_rng(random_state).permutation(len(observed.frame))
+    test, train = np.split(order, [len(order) // (folds + 1)])
+    fitted = clone(prototype).fit(
+        observed.X.iloc[train], observed.late.iloc[train], groups=observed.frame["customer_id"].iloc[train],
+        sample_weight=observed.weight.iloc[train],
+    )  # fmt: skip
+    late = observed.late.iloc[test].to_numpy(dtype=np.float64)
+    rows = observed.frame.iloc[test]
+    shared = seen_before(observed.frame["obligation_id"], train, test)
+    p = fitted.predict_proba(observed.X.iloc[test])[:, 1]
+    return RandomSplit(
+        rows=len(test),
+        same_bill=float(shared.mean()),
+        measures=measures(late, p, share=capacity, amount=rows["open_amount"]),
     )
-
-
-def _scorers(predictions: pd.DataFrame) -> list[str]:
-    return [name for name in (MODEL, *BASELINES, BASE_RATE) if name in predictions]
-
-
-def _line(fold: str, rows: pd.DataFrame, scorer: str) -> dict[str, Any]:
-    late = rows["late"].to_numpy(dtype=np.float64)
-    return {
-        "fold": fold,
-        "scorer": scorer,
-        "first_as_of": rows["as_of"].min(),
-        "last_as_of": rows["as_of"].max(),
-        "train_rows": int(rows["train_rows"].max()),
-        "rows": len(rows),
-        "events": int(late.sum()),
-        "base_rate": float(late.mean()),
-        **measures(late, rows[scorer].to_numpy(dtype=np.float64)),
-    }

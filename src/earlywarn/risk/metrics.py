@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from scipy.optimize import brentq
 from scipy.special import expit, logit
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_curve
@@ -22,15 +23,18 @@ from earlywarn.risk.calibration import fit_affine
 __all__ = [
     "Difference",
     "auc",
+    "bootstrap",
     "bootstrap_by_group",
     "calibration_intercept",
     "calibration_slope",
     "capture_at",
+    "capture_curve",
     "ici",
     "ks",
     "lift_at",
     "log_loss",
     "measures",
+    "warned_days",
 ]
 
 Floats = npt.NDArray[np.float64]
@@ -97,7 +101,40 @@ def ks(y: Any, score: Any, *, sample_weight: Any = None) -> float:
     return float(np.max(late - on_time))
 
 
-def capture_at(y: Any, score: Any, share: float, *, sample_weight: Any = None) -> float:
+def capture_curve(y: Any, score: Any, *, value: Any = None, sample_weight: Any = None) -> tuple[Floats, Floats]:
+    """Share of what is late that the highest scores hold, for every share of the rows: the curve of cumulative gains.
+
+    Parameters
+    ----------
+    y : array-like, shape (n,), 0 or 1
+    score : array-like, shape (n,)
+    value : array-like, shape (n,), optional
+        What each row counts if it is late, such as its open amount; 1 when left out.
+    sample_weight : array-like, shape (n,), optional
+
+    Returns
+    -------
+    reached, caught : ndarray of float64
+        Corners of the curve, from (0, 0) to (1, 1); equal scores are one step. NaN where nothing is late.
+
+    Examples
+    --------
+    >>> reached, caught = capture_curve([1, 0, 1, 0], [0.9, 0.8, 0.7, 0.1])
+    >>> reached.tolist(), caught.tolist()
+    ([0.0, 0.25, 0.5, 0.75, 1.0], [0.0, 0.5, 0.5, 1.0, 1.0])
+    """
+    y, score, weight = _arrays(y, score, sample_weight)
+    late = weight * y if value is None else weight * y * np.asarray(value, dtype=np.float64)
+    order = np.argsort(-score, kind="stable")
+    starts = np.flatnonzero(np.append(True, np.diff(score[order]) != 0)) if len(score) else np.empty(0, dtype=np.intp)
+    if not late.sum() > 0:
+        return np.array([0.0, 1.0]), np.array([np.nan, np.nan])
+    reached = np.append(0.0, np.cumsum(np.add.reduceat(weight[order], starts)))
+    caught = np.append(0.0, np.cumsum(np.add.reduceat(late[order], starts)))
+    return reached / reached[-1], caught / caught[-1]
+
+
+def capture_at(y: Any, score: Any, share: float, *, value: Any = None, sample_weight: Any = None) -> float:
     """Share of all late rows that is among the highest scores.
 
     Parameters
@@ -106,6 +143,8 @@ def capture_at(y: Any, score: Any, share: float, *, sample_weight: Any = None) -
     score : array-like, shape (n,)
     share : float
         How much of the rows the capacity reaches, 0 to 1. Equal scores at the cut are taken in proportion.
+    value : array-like, shape (n,), optional
+        As in `capture_curve`: with open amounts it is the share of the money at stake.
     sample_weight : array-like, shape (n,), optional
 
     Returns
@@ -117,15 +156,38 @@ def capture_at(y: Any, score: Any, share: float, *, sample_weight: Any = None) -
     >>> capture_at([1, 0, 1, 0], [0.9, 0.8, 0.7, 0.1], 0.25)
     0.5
     """
-    y, score, weight = _arrays(y, score, sample_weight)
-    if not (weight @ y) > 0:
+    return float(np.interp(share, *capture_curve(y, score, value=value, sample_weight=sample_weight)))
+
+
+def warned_days(y: Any, score: Any, share: float, lead_days: Any, obligations: Any) -> float:
+    """How many days before due late obligations were first among the highest scores, on average over those that were.
+
+    Parameters
+    ----------
+    y : array-like, shape (n,), 0 or 1
+    score : array-like, shape (n,)
+    share : float
+        How much of the rows the capacity reaches.
+    lead_days : array-like, shape (n,)
+    obligations : array-like, shape (n,)
+        Obligation of each row: one is seen at several leads.
+
+    Returns
+    -------
+    float, days; NaN where none was
+
+    Examples
+    --------
+    >>> warned_days([1, 1, 0, 0], [0.9, 0.8, 0.3, 0.2], 0.5, [14, 7, 14, 7], ["a", "a", "b", "b"])
+    14.0
+    """
+    y, score = np.asarray(y, dtype=np.float64), np.asarray(score, dtype=np.float64)
+    if not len(score):
         return float("nan")
-    order = np.argsort(-score, kind="stable")
-    score, weight, late = score[order], weight[order], (weight * y)[order]
-    starts = np.flatnonzero(np.append(True, score[1:] != score[:-1]))
-    reached = np.append(0.0, np.cumsum(np.add.reduceat(weight, starts)))
-    caught = np.append(0.0, np.cumsum(np.add.reduceat(late, starts)))
-    return float(np.interp(share * reached[-1], reached, caught) / caught[-1])
+    cut = np.sort(score)[::-1][max(int(np.ceil(share * len(score))) - 1, 0)]
+    warned = np.flatnonzero((score >= cut) & (y > 0))
+    lead = pd.Series(np.asarray(lead_days)[warned], dtype="float64")
+    return float(lead.groupby(np.asarray(obligations, dtype=object)[warned]).max().mean()) if len(warned) else np.nan
 
 
 def lift_at(y: Any, score: Any, share: float, *, sample_weight: Any = None) -> float:
@@ -227,7 +289,7 @@ def _loess(x: Floats, y: Floats, asked: Floats) -> Floats:
     return found
 
 
-def measures(y: Any, p: Any, *, share: float = 0.1, sample_weight: Any = None) -> dict[str, float]:
+def measures(y: Any, p: Any, *, share: float = 0.1, amount: Any = None, sample_weight: Any = None) -> dict[str, float]:
     """Every measure of a probability beside the outcome.
 
     Parameters
@@ -235,14 +297,17 @@ def measures(y: Any, p: Any, *, share: float = 0.1, sample_weight: Any = None) -
     y : array-like, shape (n,), 0 or 1
     p : array-like, shape (n,), probabilities
     share : float
-        Capacity for `lift`.
+        Capacity for `capture`, `lift` and `money`.
+    amount : array-like, shape (n,), optional
+        Money at stake.
     sample_weight : array-like, shape (n,), optional
 
     Returns
     -------
     dict of str to float
-        auc, ap (average precision), log_loss, brier, mean_p, calibration_intercept, calibration_slope, ici, ks,
-        lift.
+        auc, gini (2 auc - 1), ap (average precision), ks, log_loss, brier, mean_p, calibration_intercept,
+        calibration_slope, ici; capture and lift at the capacity, and with amounts money (share of the amounts of late
+        rows that is captured).
 
     Examples
     --------
@@ -251,8 +316,10 @@ def measures(y: Any, p: Any, *, share: float = 0.1, sample_weight: Any = None) -
     """
     y, p, weight = _arrays(y, p, sample_weight)
     both = len(np.unique(y)) == 2
-    return {
+    capture = capture_at(y, p, share, sample_weight=weight)
+    found = {
         "auc": auc(y, p, sample_weight=weight),
+        "gini": 2 * auc(y, p, sample_weight=weight) - 1,
         "ap": float(average_precision_score(y, p, sample_weight=weight)) if both else float("nan"),
         "log_loss": log_loss(y, p, sample_weight=weight),
         "brier": float(brier_score_loss(y, p, sample_weight=weight, pos_label=1)),
@@ -261,8 +328,12 @@ def measures(y: Any, p: Any, *, share: float = 0.1, sample_weight: Any = None) -
         "calibration_slope": calibration_slope(y, p, sample_weight=weight),
         "ici": ici(y, p, sample_weight=weight),
         "ks": ks(y, p, sample_weight=weight),
-        "lift": lift_at(y, p, share, sample_weight=weight),
+        "capture": capture,
+        "lift": capture / share,
     }
+    if amount is not None:
+        found["money"] = capture_at(y, p, share, value=amount, sample_weight=weight)
+    return found
 
 
 @dataclass(frozen=True)
@@ -331,17 +402,46 @@ def bootstrap_by_group(
     0.5
     """
     y, first, second = (np.asarray(item) for item in (y, first, second))
+
+    def gap(weight: Floats | None) -> float:
+        return metric(y, first, sample_weight=weight) - metric(y, second, sample_weight=weight)
+
+    return bootstrap(gap, groups, repeats=repeats, level=level, random_state=random_state)
+
+
+def bootstrap(
+    figure: Callable[[Floats | None], float], groups: Any, *, repeats: int, level: float = 0.95, random_state: int = 0
+) -> Difference:
+    """A figure of weighted rows with its noise, customers drawn with replacement.
+
+    Parameters
+    ----------
+    figure : callable
+        Of row weights, shape (n,); of None for the rows as they are.
+    groups : array-like, shape (n,)
+        Customers.
+    repeats : int
+    level : float
+    random_state : int
+
+    Returns
+    -------
+    Difference
+
+    Examples
+    --------
+    >>> x = np.arange(10.0)
+    >>> bootstrap(lambda weight: float(np.average(x, weights=weight)), np.arange(10) // 2, repeats=50).value
+    4.5
+    """
     customers, at = np.unique(np.asarray(groups), return_inverse=True)
     rng = np.random.default_rng(random_state)
     even = np.full(len(customers), 1 / len(customers))
-    drawn = []
-    for _ in range(repeats):
-        weight = rng.multinomial(len(customers), even)[at].astype(np.float64)
-        drawn.append(metric(y, first, sample_weight=weight) - metric(y, second, sample_weight=weight))
+    drawn = [figure(rng.multinomial(len(customers), even)[at].astype(np.float64)) for _ in range(repeats)]
     found = np.array(drawn)[np.isfinite(drawn)]
     low, high = np.quantile(found, [(1 - level) / 2, (1 + level) / 2]) if len(found) else (np.nan, np.nan)
     return Difference(
-        value=float(metric(y, first) - metric(y, second)),
+        value=float(figure(None)),
         low=float(low),
         high=float(high),
         standard_error=float(np.std(found, ddof=1)) if len(found) > 1 else float("nan"),

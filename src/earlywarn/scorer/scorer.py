@@ -26,11 +26,11 @@ from earlywarn.reasons.families import family_sums
 from earlywarn.risk.base_rates import BaseRates
 from earlywarn.risk.calibrated import CalibratedModel
 from earlywarn.risk.hazard import PaymentDayModel
+from earlywarn.risk.newcomers import groups_of, has_history, newcomer_reasons
 from earlywarn.risk.paydays import PayDays
 from earlywarn.scorer.bundle import read_bundle, write_bundle
 from earlywarn.scorer.columns import SCORE_COLUMNS, contract_columns, day_after, exposures, moment_notice, moment_of
 from earlywarn.scorer.files import from_files, to_files
-from earlywarn.scorer.newcomers import groups_of, has_history, newcomer_reasons
 from earlywarn.scorer.waiting import DAYS, exposure_of_waiting
 from earlywarn.tables.facts import as_text
 from earlywarn.tables.handed_over import need_ledger

@@ -18,7 +18,7 @@ from earlywarn.risk.calibrated import CalibratedModel
 from earlywarn.risk.calibration import is_enough
 from earlywarn.risk.hazard import PaymentDayModel
 from earlywarn.risk.model import RiskModel
-from earlywarn.scorer.newcomers import groups_of, has_history
+from earlywarn.risk.newcomers import groups_of, has_history
 from earlywarn.scorer.scorer import Scorer
 from earlywarn.tables.ledger import Ledger
 from earlywarn.tables.store import LedgerStore
