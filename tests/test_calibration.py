@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.special import expit
+from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
-from earlywarn.risk.calibration import Calibrator, choose_calibrator, fit_affine
+from earlywarn.risk.calibration import Calibrator, choose_calibrator, fit_affine, fit_beta
 
 
 def drawn(n, seed=0, slope=1.0, intercept=0.0, spread=1.5, shift=-1.5):
@@ -106,3 +106,28 @@ def test_the_same_seed_gives_the_same_choice():
     first, again = (choose_calibrator(margin, late, groups=customers, random_state=3) for _ in range(2))
     assert first == again
     assert all(item is None or item == item for item in first.to_dict().values())
+
+
+@pytest.mark.parametrize(("a", "b", "c"), [(1.0, 1.0, 0.0), (0.5, 1.5, -0.3), (2.0, 0.0, 1.0)])
+def test_beta_calibration_is_that_of_the_betacal_package(a, b, c):
+    """Without a pull to no change; theirs drops a negative side in the same way."""
+    betacal = pytest.importorskip("betacal")
+    rng = np.random.default_rng(8)
+    p = rng.uniform(0.02, 0.98, 30_000)
+    late = (rng.random(30_000) < expit(a * np.log(p) - b * np.log1p(-p) + c)).astype(float)
+    found = fit_beta(logit(p), late)
+    theirs = betacal.BetaCalibration(parameters="abm").fit(p, late)
+    np.testing.assert_allclose(found, (a, b, c), atol=0.2)
+    moved = found[0] * np.log(p) - found[1] * np.log1p(-p) + found[2]
+    np.testing.assert_allclose(expit(moved), theirs.predict(p), atol=2e-3)
+
+
+def test_beta_is_measured_beside_the_line_and_never_used():
+    rng = np.random.default_rng(9)
+    p = rng.uniform(0.02, 0.98, 20_000)
+    late = (rng.random(20_000) < expit(0.2 * np.log(p) - 2.0 * np.log1p(-p))).astype(float)
+    choice = choose_calibrator(logit(p), late)
+    assert choice.beta_gain > choice.gain + choice.beta_standard_error > 0
+    assert choice.to_dict()["beta_gain"] == choice.beta_gain
+    few = choose_calibrator(logit(p[:20]), late[:20])
+    assert few.to_dict()["beta_gain"] is None

@@ -30,7 +30,7 @@ CLASSES = [
     "Scorer",
     "TemporalSplit",
 ]
-FUNCTIONS = ["aggregate", "audit_leakage", "backtest", "explain_feature", "train"]
+FUNCTIONS = ["aggregate", "audit_leakage", "backtest", "explain_feature", "train", "tune"]
 ERRORS = [
     "BundleError",
     "DataError",

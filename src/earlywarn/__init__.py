@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from earlywarn.risk.paydays import PayDays as PayDays
     from earlywarn.risk.scorecard import Scorecard as Scorecard
     from earlywarn.risk.splits import TemporalSplit as TemporalSplit
+    from earlywarn.risk.tuning import tune as tune
     from earlywarn.scorer import Scorer as Scorer
     from earlywarn.scorer import train as train
     from earlywarn.tables.ledger import Ledger as Ledger
@@ -60,6 +61,7 @@ _MODULE_OF = {
     "PaymentDayModel": "risk.hazard",
     "TemporalSplit": "risk.splits",
     "backtest": "risk.backtest",
+    "tune": "risk.tuning",
     "Policy": "actions.policy",
     "Scorer": "scorer",
     "train": "scorer",

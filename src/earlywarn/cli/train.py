@@ -29,6 +29,9 @@ def add(verbs: Any) -> None:
     verb.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="folder of the bundle")
     add_outcome(verb)
     verb.add_argument("--policy", type=Path, metavar="FILE.toml", help="the policy (default: the shipped one)")
+    verb.add_argument(
+        "--tune", type=whole(0), default=0, metavar="N", help="parameters to try on folds of time first (%(default)s)"
+    )
     verb.add_argument("--days", action="store_true", help="also learn on which day bills are paid")
     verb.set_defaults(run=run)
 
@@ -73,7 +76,15 @@ def run(asked: argparse.Namespace) -> int:
     ledger = ledger_from(asked)
     with progress(f"learning from {len(features)} features") as report:
         scorer = train(
-            features, outcome, ledger, policy, model=model, random_state=asked.seed, days=asked.days, progress=report
+            features,
+            outcome,
+            ledger,
+            policy,
+            model=model,
+            tune=asked.tune,
+            days=asked.days,
+            random_state=asked.seed,
+            progress=report,
         )
     folder = scorer.save(asked.out)
     heading("trained")

@@ -6,6 +6,7 @@ better by more than one standard error, so that noise in a small later part does
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
 
-__all__ = ["CalibrationChoice", "Calibrator", "choose_calibrator", "fit_affine", "is_enough"]
+__all__ = ["CalibrationChoice", "Calibrator", "choose_calibrator", "fit_affine", "fit_beta", "is_enough"]
 
 MIN_ROWS = 50
 MIN_OF_EACH_CLASS = 10
@@ -68,6 +69,8 @@ class CalibrationChoice:
         Log-loss won by the line over no change, per row, cross-validated; NaN where not measured.
     notice : str
         Empty when there is nothing to say.
+    beta_gain, beta_standard_error : float
+        The same of beta calibration, which is measured and not used.
     """
 
     calibrator: Calibrator
@@ -78,6 +81,8 @@ class CalibrationChoice:
     gain: float
     standard_error: float
     notice: str
+    beta_gain: float = float("nan")
+    beta_standard_error: float = float("nan")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain figures, ready for JSON; what was not measured is None."""
@@ -133,10 +138,18 @@ def choose_calibrator(
             notice=f"not calibrated: the later part has {len(late):,} rows, {events:,} of them late; "
             f"{MIN_ROWS} rows and {MIN_OF_EACH_CLASS} of either class are needed.",
         )
-    gain, error = _gain(margin, late, weight, groups, _folds(len(late), groups, random_state))
+    folds = _folds(len(late), groups, random_state)
+    gain, error = _gain(margin, late, weight, groups, folds, _line)
+    beta_gain, beta_error = _gain(margin, late, weight, groups, folds, _bent)
     line = fit_affine(margin, late, weight)
     chosen = line if gain > error and line.slope > 0 else Calibrator()
-    choice = replace(_described(chosen, margin, late, weight), gain=gain, standard_error=error)
+    choice = replace(
+        _described(chosen, margin, late, weight),
+        gain=gain,
+        standard_error=error,
+        beta_gain=beta_gain,
+        beta_standard_error=beta_error,
+    )
     return replace(choice, notice=_guard(choice, margin, late, weight, groups, line))
 
 
@@ -177,7 +190,59 @@ def fit_affine(
     """
     weight = np.ones_like(late) if weight is None else weight
     design = np.column_stack([margin, np.ones_like(margin)])
-    start = np.array([1.0, 0.0])
+    slope, intercept = _smallest_loss(design, late, weight, np.array([1.0, 0.0]), prior_rows)
+    return Calibrator(float(slope), float(intercept))
+
+
+def fit_beta(margin: Floats, late: Floats, weight: Floats | None = None) -> tuple[float, float, float]:
+    """Beta calibration: log-odds = a ln p - b ln(1 - p) + c, with a and b not below 0.
+
+    It can bend where a line in the log-odds cannot; reasons would not add up under it, so it is measured and reported
+    beside the line, and not used.
+
+    Parameters
+    ----------
+    margin : ndarray of float64, shape (n,)
+        Log-odds of p.
+    late : ndarray of float64, shape (n,), 0 or 1
+    weight : ndarray of float64, shape (n,), optional
+
+    Returns
+    -------
+    a, b, c : float
+
+    References
+    ----------
+    Kull, Silva Filho and Flach, "Beta calibration", AISTATS 2017: one that comes out negative is set to 0.
+
+    Examples
+    --------
+    >>> margin = np.linspace(-3, 3, 2001)
+    >>> late = (np.random.default_rng(0).random(2001) < expit(margin)).astype(float)
+    >>> a, b, c = fit_beta(margin, late)
+    >>> bool(0.8 < a < 1.2 and 0.8 < b < 1.2 and abs(c) < 0.2)
+    True
+    """
+    weight = np.ones_like(late) if weight is None else weight
+    columns = _beta_columns(margin)
+    kept = [0, 1]
+    found = np.zeros(3)
+    while True:
+        design = np.column_stack([columns[:, kept], np.ones_like(margin)])
+        fitted = _smallest_loss(design, late, weight, np.array([*[1.0] * len(kept), 0.0]), PRIOR_ROWS)
+        if not kept or fitted[:-1].min() >= 0 or not np.isfinite(fitted).all():
+            found[kept], found[2] = fitted[:-1], fitted[-1]
+            return float(found[0]), float(found[1]), float(found[2])
+        del kept[int(np.argmin(fitted[:-1]))]
+
+
+def _beta_columns(margin: Floats) -> Floats:
+    """Ln p and -ln(1 - p) of log-odds."""
+    return np.column_stack([-np.logaddexp(0.0, -margin), np.logaddexp(0.0, margin)])
+
+
+def _smallest_loss(design: Floats, late: Floats, weight: Floats, start: Floats, prior_rows: float) -> Floats:
+    """Coefficients of the smallest log-loss, by Newton's method; NaN where there is no answer."""
 
     def loss(line: Floats) -> float:
         fitted = design @ line
@@ -189,16 +254,16 @@ def fit_affine(
     for _ in range(NEWTON_STEPS):
         p = expit(design @ line)
         gradient = design.T @ (weight * (p - late)) + prior_rows * (line - start)
-        curvature = (design * (weight * p * (1 - p))[:, None]).T @ design + prior_rows * np.eye(2)
+        curvature = (design * (weight * p * (1 - p))[:, None]).T @ design + prior_rows * np.eye(len(start))
         step = _solved(curvature, gradient)
         if step is None:
-            return Calibrator(float("nan"), float("nan"))
+            return np.full(len(start), np.nan)
         while loss(line - step) > now and np.abs(step).max() > 1e-12:
             step = step / 2
         line, now = line - step, loss(line - step)
         if np.abs(step).max() < 1e-10:
             break
-    return Calibrator(float(line[0]), float(line[1]))
+    return line
 
 
 def _solved(curvature: Floats, gradient: Floats) -> Floats | None:
@@ -222,17 +287,27 @@ def _gain(
     weight: Floats,
     groups: npt.NDArray[np.intp] | None,
     folds: npt.NDArray[np.intp],
+    moved_by: Callable[[Floats, Floats, Floats, Floats], Floats],
 ) -> tuple[float, float]:
     """Weighted mean of the paired log-loss differences on held-out folds, and its standard error."""
-    lines = np.zeros((len(late), 2))
+    moved = np.zeros(len(late))
     for fold in range(FOLDS):
         rest = folds != fold
-        line = fit_affine(margin[rest], late[rest], weight[rest]) if rest.any() else Calibrator()
-        lines[~rest] = line.slope, line.intercept
-    moved = lines[:, 0] * margin + lines[:, 1]
+        moved[~rest] = moved_by(margin[rest], late[rest], weight[rest], margin[~rest]) if rest.any() else margin[~rest]
     won = _log_losses(margin, late) - _log_losses(moved, late)
     gain = float(np.average(won, weights=weight))
     return gain, _standard_error(weight * (won - gain), groups) / float(weight.sum())
+
+
+def _line(margin: Floats, late: Floats, weight: Floats, asked: Floats) -> Floats:
+    """Log-odds moved by the line that was learned from other rows."""
+    return fit_affine(margin, late, weight).log_odds(asked)
+
+
+def _bent(margin: Floats, late: Floats, weight: Floats, asked: Floats) -> Floats:
+    """Log-odds moved by the beta calibration that was learned from other rows."""
+    a, b, c = fit_beta(margin, late, weight)
+    return np.asarray(_beta_columns(asked) @ np.array([a, b]) + c)
 
 
 def _standard_error(deviation: Floats, groups: npt.NDArray[np.intp] | None) -> float:

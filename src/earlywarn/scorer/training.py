@@ -19,6 +19,7 @@ from earlywarn.risk.calibration import is_enough
 from earlywarn.risk.hazard import PaymentDayModel
 from earlywarn.risk.model import RiskModel
 from earlywarn.risk.newcomers import groups_of, has_history
+from earlywarn.risk.tuning import tune as choose
 from earlywarn.scorer.scorer import Scorer
 from earlywarn.tables.ledger import Ledger
 from earlywarn.tables.store import LedgerStore
@@ -37,6 +38,7 @@ def train(
     policy: Policy | None = None,
     *,
     model: CalibratedModel | None = None,
+    tune: int = 0,
     days: bool = True,
     start: Any = None,
     end: Any = None,
@@ -59,6 +61,8 @@ def train(
         The shipped one when left out.
     model : RiskModel or Scorecard, optional
         Unfitted, with parameters of your own; it is cloned.
+    tune : int
+        Parameters to try on folds of time before, see `earlywarn.tune`.
     days : bool
         Also learn when bills are paid, for `Scorer.pay_days` and `Scorer.exposure`.
     start, end : date-like, optional
@@ -91,13 +95,21 @@ def train(
     X = features.compute(ledger, observed, progress=lambda share: tell(0.5 * share))
     late, matures_at = resolved["late"], resolved["matures_at"]
     weight = outcome.weights(observed)
-    seed = {"as_of": observed["as_of"], "groups": observed["customer_id"], "sample_weight": weight}
+    by_row: dict[str, Any] = {"as_of": observed["as_of"], "groups": observed["customer_id"], "sample_weight": weight}
     prototype = RiskModel(features, random_state=random_state) if model is None else model
-    fitted = clone(prototype).set_params(features=features).fit(
-        X, late, **seed, matures_at=matures_at, until=ledger.until, treated=outcome.treated(ledger, observed)
-    )  # fmt: skip
+    treated = outcome.treated(ledger, observed)
+    if tune:
+        prototype = choose(
+            clone(prototype).set_params(features=features), X, late, **by_row, matures_at=matures_at, treated=treated,
+            candidates=tune, random_state=random_state, progress=lambda share: tell(0.5 + 0.1 * share),
+        ).model  # fmt: skip
+    fitted = (
+        clone(prototype)
+        .set_params(features=features)
+        .fit(X, late, **by_row, matures_at=matures_at, until=ledger.until, treated=treated)
+    )
     tell(0.7)
-    shock = _shock(features, outcome, ledger, observed, X, seed, matures_at, random_state)
+    shock = _shock(features, outcome, ledger, observed, X, by_row, matures_at, random_state)
     rates, newcomers = _of_newcomers(ledger, observed, late, weight)
     tell(0.75)
     days_model = _days(features, outcome, ledger, observed, X, weight, random_state) if days else None
@@ -115,7 +127,7 @@ def _shock(
     ledger: Ledger | LedgerStore,
     observed: pd.DataFrame,
     X: pd.DataFrame,
-    seed: dict[str, pd.Series[Any]],
+    by_row: dict[str, pd.Series[Any]],
     matures_at: pd.Series[Any],
     random_state: int,
 ) -> RiskModel | None:
@@ -125,7 +137,7 @@ def _shock(
     if not is_enough(label.dropna().to_numpy(dtype=np.float64)):
         return None
     return RiskModel(features, random_state, monotone=False, min_child_weight=SHOCK_CHILD_WEIGHT).fit(
-        X.iloc[running], label, **{name: values.iloc[running] for name, values in seed.items()},
+        X.iloc[running], label, **{name: values.iloc[running] for name, values in by_row.items()},
         matures_at=matures_at.iloc[running],
     )  # fmt: skip
 
