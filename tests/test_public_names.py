@@ -30,7 +30,17 @@ CLASSES = [
     "Scorer",
     "TemporalSplit",
 ]
-FUNCTIONS = ["aggregate", "audit_leakage", "backtest", "explain_feature", "train", "tune"]
+FUNCTIONS = [
+    "aggregate",
+    "audit_leakage",
+    "backtest",
+    "compare",
+    "explain_feature",
+    "log_scorer",
+    "promote",
+    "train",
+    "tune",
+]
 ERRORS = [
     "BundleError",
     "DataError",

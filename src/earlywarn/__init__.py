@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     from earlywarn.risk.splits import TemporalSplit as TemporalSplit
     from earlywarn.risk.tuning import tune as tune
     from earlywarn.scorer import Scorer as Scorer
+    from earlywarn.scorer import compare as compare
+    from earlywarn.scorer import log_scorer as log_scorer
+    from earlywarn.scorer import promote as promote
     from earlywarn.scorer import train as train
     from earlywarn.tables.ledger import Ledger as Ledger
     from earlywarn.tables.store import LedgerStore as LedgerStore
@@ -65,6 +68,9 @@ _MODULE_OF = {
     "Policy": "actions.policy",
     "Scorer": "scorer",
     "train": "scorer",
+    "compare": "scorer",
+    "log_scorer": "scorer",
+    "promote": "scorer",
     "EarlywarnError": "errors",
     "DataError": "errors",
     "FeatureError": "errors",

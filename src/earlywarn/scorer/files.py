@@ -11,25 +11,20 @@ from earlywarn.errors import BundleError, FeatureError
 from earlywarn.features.catalogue import FeatureSet
 from earlywarn.outcomes import Outcome
 from earlywarn.risk.base_rates import BaseRates
-from earlywarn.risk.calibrated import CalibratedModel
-from earlywarn.risk.files import kind_of
 from earlywarn.risk.hazard import PaymentDayModel
-from earlywarn.risk.model import RiskModel
-from earlywarn.risk.scorecard import Scorecard
+from earlywarn.risk.stored import MODEL_FILES, read_model
 
 if TYPE_CHECKING:
     from earlywarn.scorer.scorer import Scorer
 
 __all__ = ["from_files", "to_files"]
 
-#: Kinds of models that a bundle can hold, by the name of their class.
-MODELS: dict[str, type[CalibratedModel]] = {kind.__name__: kind for kind in (RiskModel, Scorecard)}
 BASE_RATES = "base_rates.json"
 #: How the names of files of the model of shocks begin.
 SHOCK = "shock_"
 _ALWAYS = {"features.json", "policy_features.json", "outcome.json", "policy.toml", "model.json"}
-_MODEL, _DAYS = ("model.json", "booster.ubj"), ("paydays.json", "paydays.ubj")
-_KNOWN = {*_ALWAYS, *_MODEL, *_DAYS, BASE_RATES, *(SHOCK + name for name in _MODEL)}
+_DAYS = ("paydays.json", "paydays.ubj")
+_KNOWN = {*_ALWAYS, *MODEL_FILES, *_DAYS, BASE_RATES, *(SHOCK + name for name in MODEL_FILES)}
 
 
 def to_files(scorer: Scorer) -> dict[str, bytes]:
@@ -112,21 +107,14 @@ def _parts(content: Mapping[str, bytes]) -> dict[str, Any]:
             stages=tuple(outcome["stages"]),
             cycle_shares=tuple(outcome["cycle_shares"]),
         ),
-        "model": _model({name: content[name] for name in _MODEL if name in content}, features),
+        "model": read_model({name: content[name] for name in MODEL_FILES if name in content}, features),
         "policy": Policy.from_text(content["policy.toml"].decode()),
         "policy_features": FeatureSet.from_dict(json.loads(content["policy_features.json"])),
-        "shock": _model(shock, features) if shock else None,
+        "shock": read_model(shock, features) if shock else None,
         "days_model": PaymentDayModel.from_files(days, features) if days else None,
         "base_rates": BaseRates.from_json(content[BASE_RATES]) if BASE_RATES in content else None,
         "newcomers": newcomers,
     }
-
-
-def _model(content: Mapping[str, bytes], features: FeatureSet) -> CalibratedModel:
-    kind = kind_of(content)
-    if kind not in MODELS:
-        raise BundleError(f"model.json holds no model but {kind!r}.", code="B522", hint=f"one of {', '.join(MODELS)}.")
-    return MODELS[kind].from_files(content, features)
 
 
 def _json(content: Any) -> bytes:

@@ -16,6 +16,7 @@ import pandas as pd
 from earlywarn.actions.gates import obligation_status
 from earlywarn.actions.plan import PLAN_COLUMNS
 from earlywarn.actions.policy import Policy
+from earlywarn.bundle import read_bundle, write_bundle
 from earlywarn.dates import moment
 from earlywarn.errors import DataError, EarlywarnError, FeatureError, suggest
 from earlywarn.features.catalogue import FeatureSet
@@ -28,7 +29,6 @@ from earlywarn.risk.calibrated import CalibratedModel
 from earlywarn.risk.hazard import PaymentDayModel
 from earlywarn.risk.newcomers import groups_of, has_history, newcomer_reasons
 from earlywarn.risk.paydays import PayDays
-from earlywarn.scorer.bundle import read_bundle, write_bundle
 from earlywarn.scorer.columns import SCORE_COLUMNS, contract_columns, day_after, exposures, moment_notice, moment_of
 from earlywarn.scorer.files import from_files, to_files
 from earlywarn.scorer.waiting import DAYS, exposure_of_waiting
@@ -526,12 +526,15 @@ class Scorer:
         return write_bundle(directory, self._files())
 
     @classmethod
-    def load(cls, directory: str | os.PathLike[str]) -> Self:
+    def load(cls, directory: str | os.PathLike[str], *, tracking_uri: str | None = None) -> Self:
         """Read a bundle; runs no code of it and refuses what is changed, missing or foreign.
 
         Parameters
         ----------
         directory : path
+            A bundle, or the address of one that MLflow keeps: ``models:/name@champion``, ``models:/name/3``.
+        tracking_uri : str, optional
+            Of MLflow.
 
         Returns
         -------
@@ -543,6 +546,10 @@ class Scorer:
             B510–B514, B520–B522, B515 when a file does not hold what it should, and B516 when it needs an aggregate
             of the user's own that is not there, or is another one.
         """
+        if isinstance(directory, str) and directory.startswith(("models:/", "runs:/")):
+            from earlywarn import tracking
+
+            return cls(**from_files(tracking.download(directory, tracking_uri=tracking_uri)))
         return cls(**from_files(read_bundle(directory)))
 
     def __repr__(self) -> str:

@@ -18,6 +18,7 @@ from earlywarn.tables.balances import balances
 from earlywarn.tables.checks import stated
 from earlywarn.tables.events import Debts, debts_of, settlement_events
 from earlywarn.tables.facts import Facts, as_text
+from earlywarn.tables.fingerprint import fingerprint_of_facts
 from earlywarn.tables.intake import Checked, Intake
 from earlywarn.tables.maturities import maturities
 from earlywarn.tables.postings import Entries, States
@@ -289,6 +290,12 @@ class Ledger:
     def payment_lag_days(self) -> int:
         """Bank days until a payment reaches the ledger."""
         return self._settings.payment_lag_days
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the facts: the same data, the same name."""
+        checked = self._checked
+        return fingerprint_of_facts(checked.tables, checked.customers, checked.until, checked.settings)
 
     @property
     def names(self) -> tuple[str, ...]:

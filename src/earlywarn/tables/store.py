@@ -15,6 +15,7 @@ import pandas as pd
 
 from earlywarn.dates import iso, moment
 from earlywarn.tables.checks import text_of
+from earlywarn.tables.fingerprint import fingerprint_of_files
 from earlywarn.tables.schema import STREAMS
 from earlywarn.tables.store_bucket import file_of
 from earlywarn.tables.store_buckets import bucket_of
@@ -340,6 +341,11 @@ class LedgerStore:
     def until_us(self) -> int:
         """``until`` in microseconds."""
         return latest(self.manifest)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over the hashes of the store's files, as they stand: another one after every load."""
+        return fingerprint_of_files(self.manifest.files)
 
     @property
     def currency(self) -> str:
