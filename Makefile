@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 ARGS   ?=
 # Which benchmarks `make bench` runs: files of benchmarks/.
-SECTION ?= stages windows world
+SECTION ?= stages windows world training
 
 BIN        := $(VENV)/bin
 READY      := $(VENV)/.ready
@@ -59,6 +59,7 @@ evidence: $(READYBENCH)  ## figures on real data, windows at 100,000 and a world
 	EARLYWARN_EVIDENCE=docs/evidence $(BIN)/python benchmarks/windows.py --customers 2000 20000 100000 \
 	  --featuretools $(FEATURETOOLS)
 	EARLYWARN_EVIDENCE=docs/evidence $(BIN)/python benchmarks/world.py --customers 100000 1000000
+	EARLYWARN_EVIDENCE=docs/evidence $(BIN)/python benchmarks/training.py --rows 50000 500000
 
 wheel: $(READY)  ## build the wheel in dist/
 	$(BIN)/python -m hatchling build -t wheel
