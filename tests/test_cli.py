@@ -282,3 +282,42 @@ def test_ingest_writes_a_store_adds_to_it_and_lists_faults(
     assert "D175" in capsys.readouterr().err
     assert main(["ingest", str(news.parent), str(store), "--add", "--late-after-days", "7"]) == 2
     assert "--late-after-days was settled" in capsys.readouterr().err
+
+
+def test_backtest_prints_the_measures_and_writes_a_page(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("matplotlib")
+    page, rows = tmp_path / "new" / "backtest.html", tmp_path / "rows.parquet"
+    words = ["backtest", str(folder), "--folds", "2", "--scorecard", "--capacity", "0.2"]
+    assert main([*words, "--out", str(page), "--predictions", str(rows)]) == 0
+    out = capsys.readouterr().out
+    assert "past late share" in out
+    assert "drawn by lot would have claimed" in out
+    assert "capacity 20%" in page.read_text(encoding="utf-8") or "<svg" in page.read_text(encoding="utf-8")
+    assert {"earlywarn", "late", "as_of", "segment"} <= set(pd.read_parquet(rows).columns)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--capacity", "20"], "must be a share"),
+        (["--out", "page.pdf"], "must end on .html"),
+        (["--folds", "0"], "1 or more"),
+    ],
+)
+def test_backtest_refuses_what_makes_no_sense(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["backtest", "nowhere", *words])
+    assert said in capsys.readouterr().err
+
+
+def test_train_makes_a_scorecard_of_running_periods_too(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = tmp_path / "card"
+    assert main(["train", str(folder), "--out", str(model), "--scorecard", "--cycles", "--tune", "1"]) == 0
+    assert "a scorecard of" in capsys.readouterr().out
+    scorer = ew.Scorer.load(model)
+    assert isinstance(scorer.model, ew.Scorecard)
+    assert scorer.outcome.sees_cycles
