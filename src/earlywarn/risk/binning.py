@@ -119,6 +119,16 @@ def learn_bins(
         )  # fmt: skip
         tree.fit(values[there, None], late[there].astype(int), sample_weight=weight[there])
         edges = np.unique(tree.tree_.threshold[tree.tree_.feature >= 0])
+    while True:
+        bins = _counted(edges, values, late, weight)
+        wrong = np.flatnonzero(np.diff(bins.weights[:-1]) * direction < 0)
+        if not len(wrong):
+            return bins
+        edges = np.delete(edges, wrong[0])  # small bins are drawn to the middle, and may so change places
+
+
+def _counted(edges: Floats, values: npt.NDArray[Any], late: Floats, weight: Floats) -> Bins:
+    """Bins between edges with what the rows in them tell."""
     cut = Bins(tuple(edges.tolist()), (), (), ())
     place = cut.of(values)
     rows, of_late = (np.bincount(place, of, minlength=len(edges) + 2) for of in (weight, weight * late))
