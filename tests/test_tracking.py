@@ -22,7 +22,7 @@ import pytest
 import earlywarn as ew
 from earlywarn import tracking
 from earlywarn.bundle import read_bundle
-from earlywarn.errors import BundleError, NotEnoughHistoryError
+from earlywarn.errors import BundleError, EarlywarnError, NotEnoughHistoryError
 from earlywarn.risk.stored import read_predictor
 
 mlflow = pytest.importorskip("mlflow")
@@ -221,7 +221,7 @@ def test_two_scorers_are_held_against_the_same_outcomes(
 def test_what_is_not_there_or_none_of_ours_is_refused(scorer: ew.Scorer, books: ew.Ledger, server: str) -> None:
     with pytest.raises(BundleError, match="B517"):
         ew.Scorer.load("models:/nobody@champion", tracking_uri=server)
-    with pytest.raises(ValueError, match="name="):
+    with pytest.raises(EarlywarnError, match="E033"):
         ew.promote(tracking.Logged("run", "uri"), books, tracking_uri=server)
 
 

@@ -193,7 +193,12 @@ class BaseRates:
         )
 
     def to_json(self) -> bytes:
-        """Everything as JSON: the same bytes for the same rates."""
+        """Everything as JSON: the same bytes for the same rates.
+
+        Returns
+        -------
+        bytes
+        """
         content = {
             "by": list(self.by),
             "strength": list(self.strength),
@@ -206,7 +211,16 @@ class BaseRates:
 
     @classmethod
     def from_json(cls, raw: bytes) -> Self:
-        """From `to_json`."""
+        """Rates from what `to_json` gave.
+
+        Parameters
+        ----------
+        raw : bytes
+
+        Returns
+        -------
+        BaseRates
+        """
         stored = json.loads(raw)
         nodes = {tuple(name): _Node(*map(float, figures)) for name, figures in stored["nodes"]}
         return cls(tuple(stored["by"]), nodes, tuple(map(float, stored["strength"])), float(stored["design"]))

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from earlywarn import tracking
-from earlywarn.errors import NotEnoughHistoryError
+from earlywarn.errors import EarlywarnError, NotEnoughHistoryError
 from earlywarn.risk.backtest_result import MODEL, POOLED, BacktestResult
 from earlywarn.risk.calibration import is_enough
 from earlywarn.risk.files import parameters_of
@@ -150,6 +150,17 @@ def compare(
     ------
     NotEnoughHistoryError
         H403 when fewer than 50 outcomes are known, or 10 of either class.
+
+    Examples
+    --------
+    >>> ledger = ew.Ledger.from_tables(**ew.simulate.make_biller(customers=120, months=10, seed=1))
+    >>> begin = ledger.until - pd.Timedelta(days=90)
+    >>> amounts, habits = (ew.FeatureSet.default().select(name) for name in ("invoice_amount_now", "late_share_365d"))
+    >>> outcome, known = ew.Outcome(), ledger.known_before(begin)
+    >>> plain, better = (ew.train(some, outcome, known, days=False) for some in (amounts, habits))
+    >>> found = ew.compare(better, plain, ledger, begin, repeats=50)
+    >>> found.rows > 200, found.is_better
+    (True, False)
     """
     observed = champion.outcome.observations(ledger, start, end)
     late = champion.outcome.label(ledger, observed)
@@ -210,13 +221,20 @@ def promote(
 
     Raises
     ------
-    ValueError
-        When it was logged without a name.
+    EarlywarnError
+        E033 when it was logged without a name.
     NotEnoughHistoryError
         H403 when too few outcomes are known; nothing is promoted.
+
+    Examples
+    --------
+    >>> logged = ew.log_scorer(challenger, name="late-payment")  # doctest: +SKIP
+    >>> found = ew.promote(logged, ledger, "2026-06-01", "2026-08-31")  # doctest: +SKIP
+    >>> found is None or found.is_better  # doctest: +SKIP
+    True
     """
     if logged.name is None or logged.version is None:
-        raise ValueError("only a registered version can be promoted: log it with name=….")
+        raise EarlywarnError("only a registered version can be promoted.", code="E033", hint="log it with name=….")
     there = tracking.find(logged.name, alias, tracking_uri=tracking_uri)
     if there == logged.version:
         return None
