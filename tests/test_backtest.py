@@ -90,12 +90,6 @@ class Misled:
         return resolved.assign(late=y.where(resolved["matures_at"] < self._moment, 1 - y))
 
 
-def told_otherwise(ledger, moment, fold):
-    """Predictions of one fold when everything that matures from a moment on is told wrongly."""
-    misled = backtest(FEATURES, Misled(moment), ledger, folds=3, model=MODEL)
-    return misled.predictions.query("fold == @fold")
-
-
 @pytest.mark.parametrize("fold", ["1", "2", "3"])
 def test_what_had_not_matured_before_a_fold_changes_no_probability_in_it(ledger, result, fold):
     tested = result.predictions.query("fold == @fold")
@@ -396,3 +390,100 @@ def test_the_page_says_what_was_found_and_stands_alone(result, tmp_path):
         assert word not in page
     assert f"{result.overall()['auc'].iloc[0]:.3f}" in page
     assert result.to_html() == page
+
+
+def test_groups_of_folds_and_of_customers_without_a_segment_are_all_there(result):
+    folds = result.by("fold")
+    assert folds["fold"].drop_duplicates().tolist() == ["1", "2", "3"]
+    rows = result.predictions.assign(segment=np.where(np.arange(len(result.predictions)) % 3 > 0, "b2c", None))
+    parted = BacktestResult(result.table, rows).by("segment")
+    own = parted[parted["scorer"] == "earlywarn"]
+    assert own["segment"].tolist() == ["b2c", "unknown"]
+    assert own["rows"].sum() == len(rows)
+
+
+def test_no_known_outcome_in_the_window_says_so(ledger):
+    with pytest.raises(NotEnoughHistoryError, match="H403"):
+        backtest(FEATURES, Outcome(lead_days=LEAD), ledger, start=ledger.until - pd.Timedelta("3D"))
+
+
+def test_stretches_may_be_months_and_what_is_learned_from_may_slide(ledger):
+    edges = ["2025-07-01", "2025-08-01", "2025-10-01"]
+    found = backtest(
+        FEATURES, Outcome(lead_days=LEAD), ledger, edges=edges, window_days=90, embargo_days=10, model=MODEL,
+        random_split=False,
+    )  # fmt: skip
+    spans = found.predictions.groupby("fold")["as_of"].agg(["min", "max"])
+    assert (spans["min"] >= pd.to_datetime(edges[:-1])).all()
+    assert (spans["max"] < pd.to_datetime(edges[1:])).all()
+    whole = backtest(FEATURES, Outcome(lead_days=LEAD), ledger, edges=edges, model=MODEL, random_split=False)
+    assert (found.predictions["train_rows"] < whole.predictions["train_rows"]).all()
+
+
+def test_equal_scores_at_the_cut_warn_nobody():
+    assert np.isnan(warned_days([1, 1, 0], [0.5, 0.5, 0.5], 0.1, [7, 14, 7], ["a", "b", "c"]))
+    assert warned_days([1, 1, 0], [0.9, 0.5, 0.5], 0.5, [7, 14, 7], ["a", "b", "c"]) == 7
+
+
+def test_many_rows_must_hold_by_their_figures_and_not_by_their_intervals():
+    rng = np.random.default_rng(6)
+    p = rng.beta(1, 6, 12_000)
+    late = (rng.random(12_000) < p).astype(int)
+    drawn = pd.DataFrame({"fold": "1", "customer_id": np.arange(12_000) % 30, "late": late})
+
+    def holds(claimed, rows):
+        found = BacktestResult(pd.DataFrame(), drawn.assign(earlywarn=claimed).head(rows)).calibration(repeats=60)
+        return found.set_index("fold")["holds"]["all"]
+
+    a_little_off = p**1.13 / (p**1.13 + (1 - p) ** 1.13)
+    assert holds(p, 12_000)
+    assert not holds(a_little_off, 12_000)
+
+
+@pytest.fixture(scope="module")
+def called():
+    """Every third bill brings a call, after which it is paid in time whoever the customer is."""
+    base = biller(150, 14, seed=8)
+    invoices, payments = base.frame("invoices"), base.frame("payments")
+    helped = np.random.default_rng(0).random(len(invoices)) < 0.34
+    due = invoices.set_index("invoice_id")["due_on"]
+    ids = set(invoices.loc[helped, "invoice_id"])
+    in_time = payments["invoice_id"].isin(ids)
+    payments = payments.assign(paid_on=payments["paid_on"].where(~in_time, payments["invoice_id"].map(due)))
+    contacts = pd.DataFrame(
+        {
+            "contact_id": [f"k{at}" for at in range(int(helped.sum()))],
+            "customer_id": invoices.loc[helped, "customer_id"].to_numpy(),
+            "contacted_at": (invoices.loc[helped, "due_on"] - pd.Timedelta("3D")).to_numpy(),
+            "channel": "call",
+            "direction": "outbound",
+            "purpose": "service",
+            "invoice_id": invoices.loc[helped, "invoice_id"].to_numpy(),
+        }
+    )
+    wanted = ["invoice_id", "customer_id", "issued_on", "due_on", "amount"]
+    paid = ["payment_id", "customer_id", "paid_on", "amount", "invoice_id"]
+    return Ledger.from_tables(invoices=invoices[wanted], payments=payments[paid], contacts=contacts)
+
+
+def test_what_is_predicted_without_a_contact_is_measured_on_who_was_not_contacted(called):
+    found = backtest(FEATURES, Outcome(lead_days=LEAD), called, folds=2, model=MODEL)
+    rows = found.predictions
+    assert 0.2 < rows["treated"].mean() < 0.5
+    assert (rows["judged"] == ~rows["treated"]).all()
+    line = found.overall().set_index("scorer").loc["earlywarn"]
+    alone = rows[~rows["treated"]]
+    assert line["rows"] == len(alone)
+    assert line["base_rate"] == pytest.approx(alone["late"].mean())
+    assert abs(line["mean_p"] - line["base_rate"]) < 0.05
+    mixed = rows["late"].mean()
+    assert abs(line["mean_p"] - line["base_rate"]) < abs(line["mean_p"] - mixed)
+    assert abs(found.calibration(repeats=40)["mean_p"].iloc[-1] - line["mean_p"]) < 1e-12
+    both = found.by("treated").query("scorer == 'earlywarn'").set_index("treated")
+    assert both.loc[True, "base_rate"] < 0.02 < 0.1 < both.loc[True, "mean_p"]
+    assert any("were contacted before their outcome" in notice for notice in found.notices)
+    assert abs(found.random_split.measures["mean_p"] - line["mean_p"]) < 0.06
+    chosen = {f"c{at}" for at in range(60)}
+    held = backtest(FEATURES, Outcome(lead_days=LEAD), called, folds=2, model=MODEL, holdout=chosen, random_split=False)
+    assert (held.predictions["judged"] <= held.predictions["customer_id"].isin(chosen)).all()
+    assert "those of the holdout" in held.notices[-1]

@@ -22,7 +22,7 @@ import pytest
 import earlywarn as ew
 from earlywarn import tracking
 from earlywarn.bundle import read_bundle
-from earlywarn.errors import BundleError, EarlywarnError, NotEnoughHistoryError
+from earlywarn.errors import BundleError, DataError, EarlywarnError, NotEnoughHistoryError
 from earlywarn.risk.stored import read_predictor
 
 mlflow = pytest.importorskip("mlflow")
@@ -149,6 +149,10 @@ def test_it_predicts_what_the_scorer_predicts(
     assert all(found.loc[row, "reasons"].startswith(text) for row, text in first.items())
     example = tracking.example_of(read_predictor(read_bundle(_bundle(scorer))))
     assert np.isfinite(served.predict(example)["p_late"]).all()
+    np.testing.assert_array_equal(  # a column that is not sent is missing
+        served.predict(X.drop(columns="late_share_365d"))["p_late"],
+        served.predict(X.assign(late_share_365d=np.nan))["p_late"],
+    )
 
 
 def _as_told(X: pd.DataFrame) -> pd.DataFrame:
@@ -206,7 +210,7 @@ def test_two_scorers_are_held_against_the_same_outcomes(
     found = ew.compare(scorer, poor, books, cut, repeats=50)
     obs = OUTCOME.observations(books, cut)
     late = OUTCOME.label(books, obs)
-    known = late.notna().to_numpy()
+    known = (late.notna() & ~OUTCOME.treated(books, obs)).to_numpy()
     losses = []
     for one in (poor, scorer):
         p = one.model.predict_proba(one.features.compute(books, obs[known]))[:, 1]
@@ -227,8 +231,36 @@ def test_what_is_not_there_or_none_of_ours_is_refused(scorer: ew.Scorer, books: 
 
 def test_another_tracking_server_is_left_as_it_was(scorer: ew.Scorer, server: str, tmp_path: Path) -> None:
     before = mlflow.get_tracking_uri()
-    tracking.find(NAME, tracking_uri=f"sqlite:///{tmp_path / 'other.db'}")
+    mine = mlflow.set_experiment("mine").experiment_id
+    other = f"sqlite:///{tmp_path / 'other.db'}"
+    assert tracking.find(NAME, tracking_uri=other) is None
+    ew.log_scorer(scorer, tracking_uri=other)
     assert mlflow.get_tracking_uri() == before
+    with mlflow.start_run() as run:
+        assert run.info.experiment_id == mine
+        inside = ew.log_scorer(scorer)
+    kept = mlflow.MlflowClient().get_run(inside.run_id)
+    assert kept.data.tags["mlflow.parentRunId"] == run.info.run_id
+
+
+def test_a_server_that_does_not_answer_is_no_missing_champion(
+    logged: tracking.Logged, books: ew.Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "MLFLOW_HTTP_REQUEST_TIMEOUT"):
+        monkeypatch.setenv(name, "1")
+    with pytest.raises(BundleError, match="B518"):
+        ew.promote(logged, books, tracking_uri="http://127.0.0.1:9")
+
+
+def test_who_has_learned_from_the_months_is_not_compared_on_them(
+    scorer: ew.Scorer, books: ew.Ledger, cut: pd.Timestamp
+) -> None:
+    newer = ew.train(FEATURES, OUTCOME, books.known_before(cut + pd.Timedelta("60D")), model=scorer.model, days=False)
+    with pytest.raises(DataError, match="D198"):
+        ew.compare(newer, scorer, books, cut, repeats=10)
+    found = ew.compare(newer, scorer, books, repeats=10)
+    obs = OUTCOME.observations(books, cut + pd.Timedelta("60D"))
+    assert found.rows <= OUTCOME.label(books, obs).notna().sum()
 
 
 def test_the_same_data_have_the_same_fingerprint_and_other_data_another(tmp_path: Path) -> None:

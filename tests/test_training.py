@@ -70,6 +70,7 @@ def test_the_same_data_and_seed_give_the_same_bundle_to_the_bit_and_it_scores_th
         path.name: path.read_bytes() for path in other.iterdir()
     }
     loaded = ew.Scorer.load(one)
+    assert loaded.notices == scorer.notices != ()
     pd.testing.assert_frame_equal(loaded.score(books), scores)
     pd.testing.assert_frame_equal(loaded.exposure(books), scorer.exposure(books))
 
@@ -103,6 +104,27 @@ def test_without_running_periods_there_is_no_model_of_shocks(books: ew.Ledger) -
     assert plain.score(books)["p_shock"].isna().all()
     with pytest.raises(EarlywarnError, match="E032"):
         plain.pay_days(books)
+
+
+def test_a_scorer_is_moved_to_the_last_matured_month(scorer: ew.Scorer, books: ew.Ledger) -> None:
+    moved = scorer.recentred(books)
+    obs = OUTCOME.observations(books)
+    resolved = OUTCOME.resolve(books, obs)
+    month = resolved["matures_at"].between(books.until - pd.Timedelta("30D"), books.until) & resolved["late"].notna()
+    weight = OUTCOME.weights(obs)[month]
+    share = np.average(resolved.loc[month, "late"].to_numpy(dtype=float), weights=weight)
+    assert np.average(moved.p_late(books, obs[month]), weights=weight) == pytest.approx(share, abs=1e-6)
+    assert moved.model_version != scorer.model_version
+    assert moved.days_model is scorer.days_model
+
+
+def test_probabilities_of_observations_are_those_of_the_score(
+    scorer: ew.Scorer, books: ew.Ledger, scores: pd.DataFrame
+) -> None:
+    standing = OUTCOME.standing(books, pd.Timestamp(scores.attrs["as_of"])).set_index("obligation_id", drop=False)
+    scored = scores[scores["status"] == "scored"]
+    found = scorer.p_late(books, standing.loc[scored["obligation_id"]])
+    np.testing.assert_array_equal(found.to_numpy(), scored["p_late"].to_numpy())
 
 
 # -- newcomers -------------------------------------------------------------------------------------------------
@@ -248,6 +270,9 @@ def test_exposure_is_asked_for_days_to_come(scorer: ew.Scorer, books: ew.Ledger)
     found = scorer.exposure(books, after=(0, 30))
     assert found.groupby("customer_id").size().eq(2).all()
     assert (found["exposure"] >= 0).all()
+    alone = scorer.exposure(books, after=(0,))
+    both = found[found["date"] == found["date"].min()].reset_index(drop=True)
+    pd.testing.assert_frame_equal(alone, both)  # what is owed today does not depend on how far one looks
     obs, days = scorer.pay_days(books)
     assert len(obs) == len(days)
     assert days.p_late().max() <= 1

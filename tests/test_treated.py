@@ -112,7 +112,7 @@ def test_a_holdout_judges_alone_and_the_rest_is_told() -> None:
     )
     assert not any("contacted" in notice for notice in plain.notices_)
     assert any("Keep a holdout" in notice for notice in told.notices_)
-    assert any("a holdout judges" in notice for notice in held.notices_)
+    assert any("a holdout by lot calibrates" in notice for notice in held.notices_)
     later = slice(2700, None)
     assert told.calibration_.rows == (~contacted)[later].sum()
     assert held.calibration_.rows == (holdout & ~contacted)[later].sum()
@@ -124,6 +124,41 @@ def test_a_holdout_judges_alone_and_the_rest_is_told() -> None:
     assert np.abs(card.predict_proba(asked)[:, 1] - asked["x"]).max() < 0.15
     with pytest.raises(DataError, match="D191"):
         ew.RiskModel().fit(X, y, treated=[None] * 3000)
+
+
+def test_a_holdout_that_is_too_small_or_over_leaves_judging_to_all_who_were_not_contacted() -> None:
+    rng = np.random.default_rng(2)
+    X = pd.DataFrame({"x": rng.random(4000)})
+    contacted = rng.random(4000) < 0.3
+    y = (rng.random(4000) < np.where(contacted, 0.05, X["x"])).astype(int)
+    over = np.arange(4000) < 1000  # before the later part
+    found, plain = (ew.RiskModel().fit(X, y, treated=contacted, holdout=held) for held in (over, None))
+    assert found.calibration_.rows == plain.calibration_.rows == (~contacted)[3600:].sum()
+    assert found.n_trees_ == plain.n_trees_
+    assert any("too few of the later rows are left alone" in notice for notice in found.notices_)
+    some = rng.random(4000) < 0.5
+    held = ew.RiskModel().fit(X, y, treated=contacted, holdout=some)
+    assert held.n_trees_ == plain.n_trees_  # counted on all who were not contacted
+
+
+def test_where_everybody_was_contacted_it_is_said_that_the_risk_is_that_with_a_contact() -> None:
+    rng = np.random.default_rng(3)
+    X = pd.DataFrame({"x": rng.random(800)})
+    model = ew.RiskModel(n_estimators=10).fit(X, (rng.random(800) < 0.2).astype(int), treated=np.ones(800, dtype=bool))
+    assert any("are those with a contact" in notice for notice in model.notices_)
+
+
+def test_moving_to_a_month_leaves_out_who_was_contacted() -> None:
+    rng = np.random.default_rng(4)
+    X = pd.DataFrame({"x": rng.random(4000)})
+    contacted = rng.random(4000) < 0.5
+    y = (rng.random(4000) < np.where(contacted, 0.02, 0.3)).astype(int)
+    model = ew.RiskModel(n_estimators=5).fit(X, y, treated=contacted)
+    mixed, alone = (
+        model.recentred(X, y, treated=given).predict_proba(X[~contacted])[:, 1].mean() for given in (None, contacted)
+    )
+    assert alone == pytest.approx(y[~contacted].mean(), abs=1e-6)
+    assert mixed < 0.2
 
 
 @pytest.mark.slow

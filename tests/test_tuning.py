@@ -82,14 +82,28 @@ def test_candidates_are_drawn_and_can_be_repeated(kind: Any, data: tuple[Any, ..
     assert set(first.best_params) == set(SPACES[kind])
 
 
-def test_rows_without_an_outcome_judge_nobody(data: tuple[Any, ...]) -> None:
+def test_rows_without_an_outcome_and_rows_that_were_contacted_judge_nobody(data: tuple[Any, ...]) -> None:
     X, y, as_of, _ = data
     some = y.astype("Int8").where(np.arange(len(y)) % 3 > 0)
-    kept = some.notna()
-    fit = {"candidates": [{"max_depth": 2}], "split": TemporalSplit(as_of[kept], n_splits=2)}
-    model = ew.RiskModel(FEATURES, n_estimators=5)
-    plain = tune(model, X[kept], y[kept], as_of=as_of[kept], **fit)
-    assert 0 < plain.table["log_loss"].iloc[0] < 0.7
+    treated = pd.Series(np.arange(len(y)) % 4 == 1, index=y.index)
+    split, model = TemporalSplit(as_of, n_splits=2), ew.RiskModel(FEATURES, n_estimators=5)
+    found = tune(model, X, some, as_of=as_of, treated=treated, split=split, candidates=[{"max_depth": 2}])
+    p, late = [], []
+    for train, test in split.split(X):
+        fitted = clone(model).set_params(max_depth=2)
+        fitted.fit(X.iloc[train], some.iloc[train], as_of=as_of.iloc[train], treated=treated.iloc[train])
+        kept = test[(some.notna() & ~treated).to_numpy()[test]]
+        p.append(fitted.predict_proba(X.iloc[kept])[:, 1])
+        late.append(some.iloc[kept].to_numpy(dtype=int))
+    own = found.table[found.table["max_depth"] == 2]["log_loss"].iloc[0]
+    assert own == pytest.approx(log_loss(np.concatenate(late), np.concatenate(p)))
+
+
+def test_customers_without_a_name_are_customers_of_their_own(data: tuple[Any, ...]) -> None:
+    X, y, as_of, groups = data
+    named = groups.astype(object).where(np.arange(len(y)) % 5 > 0, None)
+    found = tune(ew.RiskModel(FEATURES, n_estimators=3), X, y, as_of=as_of, groups=named, candidates=[{"max_depth": 2}])
+    assert found.table["standard_error"].iloc[1] >= 0
 
 
 def test_what_cannot_be_tuned_on_is_refused(data: tuple[Any, ...]) -> None:

@@ -103,8 +103,8 @@ def log_bundle(
     predictor = read_predictor(read_bundle(directory))
     mlflow = _mlflow()
     with _tracked(mlflow, tracking_uri):
-        mlflow.set_experiment(experiment)
-        with mlflow.start_run() as run:
+        inside = mlflow.active_run() is not None
+        with mlflow.start_run(experiment_id=_experiment(mlflow, experiment), nested=inside) as run:
             mlflow.log_params(dict(parameters or {}))
             mlflow.log_metrics({key: value for key, value in (metrics or {}).items() if np.isfinite(value)})
             mlflow.set_tags(dict(tags or {}))
@@ -176,13 +176,23 @@ def find(name: str, alias: str = CHAMPION, *, tracking_uri: str | None = None) -
     Returns
     -------
     str or None
+
+    Raises
+    ------
+    BundleError
+        B518 when MLflow does not answer.
     """
     mlflow = _mlflow()
     with _tracked(mlflow, tracking_uri):
         try:
             return str(mlflow.MlflowClient().get_model_version_by_alias(name, alias).version)
-        except mlflow.exceptions.MlflowException:
-            return None
+        except mlflow.exceptions.MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST" or f"alias {alias} not found" in str(error):
+                return None
+            raise BundleError(
+                f"MLflow cannot say which version of {name!r} is {alias!r}.", code="B518",
+                found=str(error).splitlines()[0][:200], hint="nothing was changed; try again when the server answers.",
+            ) from error  # fmt: skip
 
 
 def set_alias(name: str, version: str, alias: str = CHAMPION, *, tracking_uri: str | None = None) -> None:
@@ -218,7 +228,7 @@ class Served:
         Parameters
         ----------
         model_input : DataFrame, shape (n, k)
-            The features of the model by name, numbers as float64, categories as text.
+            The features of the model by name, numbers as float64, categories as text; one that is absent is missing.
         params : mapping, optional
             ``language`` of the reasons ("en" when left out).
 
@@ -229,7 +239,8 @@ class Served:
         """
         language = str((params or {}).get("language", "en"))
         locale_of(language)
-        return self.predictor.predict(pd.DataFrame(model_input), language)
+        names = [column.name for column in self.predictor.model.columns_]
+        return self.predictor.predict(pd.DataFrame(model_input).reindex(columns=names), language)
 
 
 def _load_pyfunc(data_path: str) -> Served:
@@ -280,6 +291,13 @@ def example_of(predictor: Predictor) -> pd.DataFrame:
         for column in predictor.model.columns_
     }
     return pd.DataFrame(rows)
+
+
+def _experiment(mlflow: ModuleType, name: str) -> str:
+    """Id of an experiment, which is made where it is not there; the one that is active stays so."""
+    client = mlflow.MlflowClient()
+    found = client.get_experiment_by_name(name)
+    return str(client.create_experiment(name) if found is None else found.experiment_id)
 
 
 def _requirements() -> list[str]:

@@ -47,8 +47,7 @@ def contacted(ledger: Ledger, observations: pd.DataFrame, grace_days: int) -> Ma
     contacts = contacts.take(ours)
     start = observations["as_of"].to_numpy().astype("M8[us]").astype(np.int64)
     end = day_end(observations["due_on"].to_numpy().astype("M8[D]").astype(np.int64) + grace_days)
-    place = pd.Index(ledger.customers)
-    owner = place.get_indexer(pd.Index(observations["customer_id"].to_numpy(dtype=object))).astype(np.int64)
+    owner = ledger.owners(observations["customer_id"])
     own, named = Text.of(observations["invoice_id"]), contacts.text("invoice_id")
     invoice = own.codes_in(named.labels)
     at = contacts.happened_at

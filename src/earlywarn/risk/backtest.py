@@ -5,7 +5,7 @@ Rolling origin: before each fold only rows whose outcome had matured may be lear
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from earlywarn.risk.calibrated import CalibratedModel
 from earlywarn.risk.metrics import measures
 from earlywarn.risk.model import RiskModel
 from earlywarn.risk.newcomers import groups_of
+from earlywarn.risk.rows import is_enough
 from earlywarn.risk.splits import TemporalSplit, seen_before
 from earlywarn.tables.handed_over import need_ledger
 
@@ -46,6 +47,10 @@ def backtest(
     random_state: int = 0,
     capacity: float = 0.1,
     random_split: bool = True,
+    edges: Sequence[Any] | None = None,
+    window_days: float | None = None,
+    embargo_days: float = 0.0,
+    holdout: Collection[str] | None = None,
     progress: Progress | None = None,
 ) -> BacktestResult:
     """Train and test at successive moments of the past.
@@ -73,12 +78,19 @@ def backtest(
     random_split : bool
         Also say what a test on rows drawn by lot would have claimed. It learns from the future and from other rows of
         the same bills, so it claims too much.
+    edges, window_days, embargo_days : optional
+        As in `TemporalSplit`: where stretches begin and the last one ends, how far back is learned from, what is left
+        out before each.
+    holdout : collection of str, optional
+        Ids of customers who were left alone by lot.
     progress : callable, optional
         Called with the share that is done.
 
     Returns
     -------
     BacktestResult
+        The model says how likely late payment is without a contact. Where debtors were contacted before the outcome,
+        measures are those of rows that were not, or of the holdout; a notice says so.
 
     Raises
     ------
@@ -115,11 +127,14 @@ def backtest(
                         hint="choose a share above 0 and at most 1, such as 0.1.")  # fmt: skip
     steps = folds + 1 + random_split
     tell = progress if progress is not None else lambda share: None
-    observed = _observed(features, outcome, ledger, baselines, start, end)
+    observed = _observed(features, outcome, ledger, baselines, start, end, holdout)
     tell(1 / steps)
     prototype = model if model is not None else RiskModel(features, random_state=random_state)
     tested, notices = [], []
-    split = TemporalSplit(observed.frame["as_of"], observed.frame["matures_at"], n_splits=folds)
+    split = TemporalSplit(
+        observed.frame["as_of"], observed.frame["matures_at"], n_splits=folds, edges=edges, window_days=window_days,
+        embargo_days=embargo_days,
+    )  # fmt: skip
     for fold, (train, test) in enumerate(split.split(observed.frame), start=1):
         try:
             tested.append(_tested(observed, train, test, fold, prototype))
@@ -134,7 +149,9 @@ def backtest(
             hint="observe over a longer time, or ask for fewer folds.",
         )
     predictions = pd.concat(tested)
-    result = BacktestResult(table_of(predictions, capacity), predictions, tuple(notices), capacity)
+    predictions["judged"], said = _judged(predictions)
+    table = table_of(predictions[predictions["judged"]], capacity)
+    result = BacktestResult(table, predictions, (*notices, *said), capacity)
     if random_split:
         result = replace(result, random_split=_claimed(observed, prototype, capacity, folds, random_state))
         tell(1.0)
@@ -149,12 +166,19 @@ class _Observed:
     weight: pd.Series[Any]
     late: pd.Series[Any]
     treated: pd.Series[Any]
+    holdout: pd.Series[Any] | None
     X: pd.DataFrame
     baselines: pd.DataFrame
 
 
 def _observed(
-    features: FeatureSet, outcome: Outcome, ledger: Ledger, baselines: bool, start: Any, end: Any
+    features: FeatureSet,
+    outcome: Outcome,
+    ledger: Ledger,
+    baselines: bool,
+    start: Any,
+    end: Any,
+    holdout: Collection[str] | None,
 ) -> _Observed:
     first = ledger.frame("invoices")["issued_on"].min() if start is None else start
     frame = outcome.observations(ledger, first, ledger.until if end is None else end)
@@ -165,9 +189,10 @@ def _observed(
     treated = outcome.treated(ledger, frame)[known]
     frame = frame.assign(matures_at=resolved["matures_at"])[known]
     frame["segment"] = groups_of(ledger, frame)["segment"]
+    held = None if holdout is None else frame["customer_id"].isin(set(holdout))
     X = features.compute(ledger, frame)
     plain = baseline_features().compute(ledger, frame) if baselines else pd.DataFrame(index=frame.index)
-    return _Observed(frame, weight[known], y[known].astype(np.int64), treated, X, plain)
+    return _Observed(frame, weight[known], y[known].astype(np.int64), treated, held, X, plain)
 
 
 def _tested(
@@ -183,9 +208,11 @@ def _tested(
         observed.X.iloc[train], late, as_of=rows["as_of"], groups=rows["customer_id"],
         sample_weight=observed.weight.iloc[train], matures_at=rows["matures_at"],
         until=observed.frame["as_of"].iloc[test[0]], treated=observed.treated.iloc[train],
+        holdout=None if observed.holdout is None else observed.holdout.iloc[train],
     )  # fmt: skip
     result = observed.frame.iloc[test].assign(fold=str(fold), train_rows=len(train))
     result["treated"] = observed.treated.iloc[test]
+    result["holdout"] = False if observed.holdout is None else observed.holdout.iloc[test]
     result["seen"] = seen_before(observed.frame["customer_id"], train, test)
     result["late"] = observed.late.iloc[test]
     result[MODEL] = fitted.predict_proba(observed.X.iloc[test])[:, 1]
@@ -197,6 +224,22 @@ def _tested(
     return result
 
 
+def _judged(predictions: pd.DataFrame) -> tuple[pd.Series[Any], list[str]]:
+    """Rows that are measured, and what must be said of it: those that nobody contacted, or the holdout."""
+    every = pd.Series(True, index=predictions.index)
+    contacted = predictions["treated"].astype(bool)
+    if not contacted.any():
+        return every, []
+    said = f"{int(contacted.sum()):,} of {len(predictions):,} tested rows were contacted before their outcome"
+    for rows, what in (
+        (predictions["holdout"] & ~contacted, "those of the holdout"),
+        (~contacted, "those that were not"),
+    ):
+        if is_enough(predictions.loc[rows, "late"].to_numpy(dtype=np.float64)):
+            return rows, [f"{said}; measured are {what}. See by('treated')."]
+    return every, [f"{said}, and too few were not: what is measured is with contacts, what is predicted without."]
+
+
 def _claimed(
     observed: _Observed, prototype: CalibratedModel, capacity: float, folds: int, random_state: int
 ) -> RandomSplit:
@@ -205,8 +248,10 @@ def _claimed(
     test, train = np.split(order, [len(order) // (folds + 1)])
     fitted = clone(prototype).fit(
         observed.X.iloc[train], observed.late.iloc[train], groups=observed.frame["customer_id"].iloc[train],
-        sample_weight=observed.weight.iloc[train],
+        sample_weight=observed.weight.iloc[train], treated=observed.treated.iloc[train],
     )  # fmt: skip
+    alone = ~observed.treated.iloc[test].to_numpy(dtype=bool)
+    test = test[alone] if is_enough(observed.late.iloc[test[alone]].to_numpy(dtype=np.float64)) else test
     late = observed.late.iloc[test].to_numpy(dtype=np.float64)
     rows = observed.frame.iloc[test]
     shared = seen_before(observed.frame["obligation_id"], train, test)

@@ -159,7 +159,7 @@ def _intervals(result: BacktestResult) -> str:
 
 def _groups(result: BacktestResult) -> Iterable[str]:
     for column, title in _GROUPS.items():
-        if not 1 < result.predictions[column].nunique() <= _MOST_GROUPS:
+        if not 1 < result.predictions[column].nunique(dropna=False) <= _MOST_GROUPS:
             continue
         found = result.by(column)
         yield f"<h2>{title}</h2>"

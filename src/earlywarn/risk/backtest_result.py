@@ -35,6 +35,10 @@ MODEL = "earlywarn"
 POOLED = "all"
 #: How far the mean probability may lie from the share late, whatever the noise; and the slope from 1.
 BIAS, SLOPE = 0.01, (0.9, 1.1)
+#: Rows over all folds from which figures must hold by themselves.
+MANY_ROWS = 10_000
+#: What a missing value of a group is called.
+UNKNOWN = "unknown"
 Floats = npt.NDArray[np.float64]
 
 
@@ -57,7 +61,7 @@ class RandomSplit:
     measures: dict[str, float]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class BacktestResult:
     """What a backtest found.
 
@@ -70,8 +74,8 @@ class BacktestResult:
         their open amounts, among the highest scores within the capacity), warned_days (how many days before due a late
         obligation was first among them, on average).
     predictions : DataFrame
-        The tested observations with segment, fold, train_rows, late, treated (contacted before the outcome), seen
-        (whether rows of the customer were learned from) and a probability by scorer.
+        The tested observations with segment, fold, train_rows, late, treated (contacted before the outcome), holdout,
+        judged (whether measured), seen (whether rows of the customer were learned from) and a probability by scorer.
     notices : tuple of str
     capacity : float
         Share of the obligations that can be called.
@@ -84,7 +88,13 @@ class BacktestResult:
     notices: tuple[str, ...] = ()
     capacity: float = 0.1
     random_split: RandomSplit | None = None
-    _kept: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
+    _kept: dict[Any, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def judged(self) -> pd.DataFrame:
+        """The predictions that are measured: of debtors who were not contacted, where any were."""
+        rows = self.predictions
+        return rows[rows["judged"]] if "judged" in rows else rows
 
     def __repr__(self) -> str:
         columns = ["scorer", "rows", "events", "auc", "log_loss", "brier", "calibration_slope", "lift", "money"]
@@ -97,7 +107,7 @@ class BacktestResult:
     def _claim(self) -> list[str]:
         if self.random_split is None:
             return []
-        honest = auc(self.predictions["late"], self.predictions[MODEL])
+        honest = auc(self.judged["late"], self.judged[MODEL])
         return [f"Rows drawn by lot would have claimed an AUC of {self.random_split.measures['auc']:.3f}; "
                 f"on later time it is {honest:.3f}."]  # fmt: skip
 
@@ -121,7 +131,8 @@ class BacktestResult:
         Returns
         -------
         DataFrame
-            The column, and those of `table` from scorer on; over all folds.
+            The column (``unknown`` where it is missing), and those of `table` from scorer on; over all folds.
+            "treated" shows the rows of debtors who were contacted beside those who were not.
 
         Raises
         ------
@@ -131,13 +142,14 @@ class BacktestResult:
         if column not in self.predictions:
             hint = suggest(column, map(str, self.predictions.columns))
             raise DataError(f"predictions have no column {column!r}.", code="D112", hint=hint)
-        return pd.DataFrame(
-            [
-                {column: value, **_line(POOLED, rows, scorer, self.capacity)}
-                for value, rows in self.predictions.groupby(column, sort=True, observed=True)
-                for scorer in scorers_of(rows)
-            ]
-        ).drop(columns=["fold"], errors="ignore")
+        predictions = self.predictions if column == "treated" else self.judged
+        groups = predictions.groupby(column, sort=True, observed=True, dropna=False)
+        lines: list[tuple[Any, dict[str, Any]]] = [
+            (value, _line(rows, scorer, self.capacity)) for value, rows in groups for scorer in scorers_of(rows)
+        ]
+        found = pd.DataFrame([{name: of for name, of in line.items() if name != column} for _, line in lines])
+        found.insert(0, column, [UNKNOWN if pd.isna(value) else value for value, _ in lines])
+        return found
 
     def ahead_of(self, scorer: str, metric: Metric = auc, repeats: int = 500) -> Difference:
         """By how much the model is ahead of a baseline, and how sure that is.
@@ -160,7 +172,7 @@ class BacktestResult:
         DataError
             D112 when there is no such scorer.
         """
-        rows = self.predictions
+        rows = self.judged
         _check_scorer(scorer, rows)
         return bootstrap_by_group(
             rows["late"], rows[MODEL], rows[scorer], rows["customer_id"], metric=metric, repeats=repeats
@@ -191,7 +203,7 @@ class BacktestResult:
             lines = [
                 {"fold": fold, "measure": name, "value": found.value, "low": found.low, "high": found.high,
                  "standard_error": found.standard_error}
-                for fold, rows in _folds(self.predictions)
+                for fold, rows in _folds(self.judged)
                 for name, found in _with_noise(rows, scorer, self.capacity, repeats).items()
             ]  # fmt: skip
             self._kept[key] = pd.DataFrame(lines)
@@ -212,16 +224,18 @@ class BacktestResult:
         DataFrame
             fold, rows, base_rate, mean_p, allowed (how far apart they may be: one point, or two standard errors),
             slope, slope_low, slope_high, holds (they are no further apart, and the interval of the slope meets 0.9 to
-            1.1).
+            1.1; over all folds, from 10,000 rows on, the figures themselves must, not their intervals).
         """
         noise: dict[tuple[str, str], Any] = {
             (line["fold"], line["measure"]): line for line in self.intervals(scorer, repeats).to_dict("records")
         }
         lines = []
-        for fold, rows in _folds(self.predictions):
+        for fold, rows in _folds(self.judged):
             bias, slope = noise[fold, "bias"], noise[fold, "calibration_slope"]
             allowed = max(BIAS, 2 * bias["standard_error"])
             meets = bool(slope["low"] <= SLOPE[1] and slope["high"] >= SLOPE[0])
+            if fold == POOLED and len(rows) >= MANY_ROWS:
+                meets, allowed = bool(SLOPE[0] <= slope["value"] <= SLOPE[1]), BIAS
             lines.append(
                 {
                     "fold": fold, "rows": len(rows), "base_rate": float(rows["late"].mean()),
@@ -243,7 +257,7 @@ class BacktestResult:
         -------
         ReliabilityDisplay
         """
-        return ReliabilityDisplay.from_arrays(self.predictions["late"], self.predictions[MODEL], n_bins=n_bins)
+        return ReliabilityDisplay.from_arrays(self.judged["late"], self.judged[MODEL], n_bins=n_bins)
 
     def gain(self) -> GainDisplay:
         """Share of the late obligations caught by share called, for each scorer; call ``.plot()``.
@@ -252,8 +266,8 @@ class BacktestResult:
         -------
         GainDisplay
         """
-        return GainDisplay({name: capture_curve(self.predictions["late"], self.predictions[name])
-                            for name in scorers_of(self.predictions)}, self.capacity)  # fmt: skip
+        rows = self.judged
+        return GainDisplay({name: capture_curve(rows["late"], rows[name]) for name in scorers_of(rows)}, self.capacity)
 
     def lift(self) -> LiftDisplay:
         """How many times more late obligations than by lot, by share called; call ``.plot()``.
@@ -299,7 +313,7 @@ def table_of(predictions: pd.DataFrame, capacity: float) -> pd.DataFrame:
     """
     return pd.DataFrame(
         [
-            _line(fold, rows, scorer, capacity)
+            {"fold": fold, **_line(rows, scorer, capacity)}
             for fold, rows in _folds(predictions)
             for scorer in scorers_of(predictions)
         ]
@@ -316,10 +330,9 @@ def _folds(predictions: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     return [*folds, (POOLED, predictions)]
 
 
-def _line(fold: str, rows: pd.DataFrame, scorer: str, capacity: float) -> dict[str, Any]:
+def _line(rows: pd.DataFrame, scorer: str, capacity: float) -> dict[str, Any]:
     late, p = rows["late"].to_numpy(dtype=np.float64), rows[scorer].to_numpy(dtype=np.float64)
     return {
-        "fold": fold,
         "scorer": scorer,
         "first_as_of": rows["as_of"].min(),
         "last_as_of": rows["as_of"].max(),

@@ -27,6 +27,7 @@ from earlywarn.risk.rows import (
     LARGEST_LATER_SHARE,
     LearnableRows,
     contact_notice,
+    held_out,
     judged_from,
     later_from,
     learnable_rows,
@@ -136,7 +137,7 @@ class CalibratedModel(Explained, ClassifierMixin, BaseEstimator):  # type: ignor
             learned what that goes with, and every probability is that without a contact. Size and calibration are
             judged on rows that were not contacted.
         holdout : array-like of bool, shape (n,), optional
-            Rows of debtors who were left alone by lot: then these judge alone.
+            Rows of debtors who were left alone by lot: where they are enough, they alone calibrate.
 
         Returns
         -------
@@ -163,8 +164,10 @@ class CalibratedModel(Explained, ClassifierMixin, BaseEstimator):  # type: ignor
         own, judged = matured_before(rows, cut), judged_from(rows, cut)
         self.classes_ = rows.classes
         margin = self._learn_earlier(frame, rows, own, judged)
-        late, weight = rows.late[judged], rows.weight[judged]
-        customers = None if rows.groups is None else rows.groups[judged]
+        sure = held_out(rows, judged)
+        margin, own_part = margin[sure], judged[sure]
+        late, weight = rows.late[own_part], rows.weight[own_part]
+        customers = None if rows.groups is None else rows.groups[own_part]
         self.calibration_ = choose_calibrator(margin, late, weight, customers, random_state=self.random_state)
         self.venn_abers_ = fit_venn_abers(margin, late, weight)
         self.calibrator_ = self.calibration_.calibrator
@@ -173,7 +176,9 @@ class CalibratedModel(Explained, ClassifierMixin, BaseEstimator):  # type: ignor
         self.training_summary_ = summary.training_summary(
             rows, own, judged, self.calibration_, {"columns": len(self.columns_), **self._size()}
         )
-        self._tell(*rows.notices, self.calibration_.notice, overlap_notice(rows, own, cut), contact_notice(rows))
+        self._tell(
+            *rows.notices, self.calibration_.notice, overlap_notice(rows, own, cut), contact_notice(rows, judged)
+        )
         return self
 
     def _tell(self, *said: str) -> None:
@@ -243,7 +248,7 @@ class CalibratedModel(Explained, ClassifierMixin, BaseEstimator):  # type: ignor
             low, high = (expit(logit(bound) + self.shift_) for bound in self.venn_abers_.interval(margin))
         return np.column_stack([late, np.minimum(low, late), np.maximum(high, late)])
 
-    def recentred(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def recentred(self, X: Any, y: Any, sample_weight: Any = None, *, treated: Any = None) -> Self:
         """Move the log-odds so that the mean probability is the share late of a month that has matured.
 
         When more or fewer people pay late than in the past, all probabilities are off by about the same log-odds. Order
@@ -256,6 +261,8 @@ class CalibratedModel(Explained, ClassifierMixin, BaseEstimator):  # type: ignor
         y : array-like, shape (n,)
             Labels as in `fit`; rows without one are left out.
         sample_weight : array-like, shape (n,), optional
+        treated : array-like of bool, shape (n,), optional
+            Rows that were contacted before their outcome are left out.
 
         Returns
         -------
@@ -270,7 +277,7 @@ class CalibratedModel(Explained, ClassifierMixin, BaseEstimator):  # type: ignor
         DataError
             If the labels are others than in training (D192).
         """
-        rows = learnable_rows(X, y, sample_weight=sample_weight)
+        rows = learnable_rows(X, y, sample_weight=_of_untreated(sample_weight, treated))
         if rows.classes.tolist() != self.classes_.tolist():
             raise DataError(
                 "the labels are others than in training.",
@@ -360,3 +367,11 @@ class CalibratedModel(Explained, ClassifierMixin, BaseEstimator):  # type: ignor
                 found=repr(self.calibration_share),
                 hint=f"choose 0 to {LARGEST_LATER_SHARE}.",
             )
+
+
+def _of_untreated(sample_weight: Any, treated: Any) -> Any:
+    """Weights in which rows that were contacted count nothing."""
+    if treated is None:
+        return sample_weight
+    left = ~np.asarray(treated, dtype=bool)
+    return left * (1.0 if sample_weight is None else np.asarray(sample_weight, dtype=np.float64))

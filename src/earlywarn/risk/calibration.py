@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
 
-__all__ = ["CalibrationChoice", "Calibrator", "choose_calibrator", "fit_affine", "fit_beta", "is_enough"]
+from earlywarn.risk.rows import ENOUGH_OF_EACH_CLASS, ENOUGH_ROWS, is_enough
 
-MIN_ROWS = 50
-MIN_OF_EACH_CLASS = 10
+__all__ = ["CalibrationChoice", "Calibrator", "choose_calibrator", "fit_affine", "fit_beta", "standard_error"]
+
 FOLDS = 5
 #: The fitted line is pulled to "no change" as if by this many rows; it only matters when classes separate.
 PRIOR_ROWS = 1.0
@@ -136,7 +136,7 @@ def choose_calibrator(
         return replace(
             unchanged,
             notice=f"not calibrated: the later part has {len(late):,} rows, {events:,} of them late; "
-            f"{MIN_ROWS} rows and {MIN_OF_EACH_CLASS} of either class are needed.",
+            f"{ENOUGH_ROWS} rows and {ENOUGH_OF_EACH_CLASS} of either class are needed.",
         )
     folds = _folds(len(late), groups, random_state)
     gain, error = _gain(margin, late, weight, groups, folds, _line)
@@ -151,17 +151,6 @@ def choose_calibrator(
         beta_standard_error=beta_error,
     )
     return replace(choice, notice=_guard(choice, margin, late, weight, groups, line))
-
-
-def is_enough(late: Floats) -> bool:
-    """Whether rows tell something: at least `MIN_ROWS`, and `MIN_OF_EACH_CLASS` of either outcome.
-
-    Examples
-    --------
-    >>> is_enough(np.zeros(100))
-    False
-    """
-    return len(late) >= MIN_ROWS and bool(min(late.sum(), len(late) - late.sum()) >= MIN_OF_EACH_CLASS)
 
 
 def fit_affine(
@@ -296,7 +285,7 @@ def _gain(
         moved[~rest] = moved_by(margin[rest], late[rest], weight[rest], margin[~rest]) if rest.any() else margin[~rest]
     won = _log_losses(margin, late) - _log_losses(moved, late)
     gain = float(np.average(won, weights=weight))
-    return gain, _standard_error(weight * (won - gain), groups) / float(weight.sum())
+    return gain, standard_error(weight * (won - gain), groups) / float(weight.sum())
 
 
 def _line(margin: Floats, late: Floats, weight: Floats, asked: Floats) -> Floats:
@@ -310,9 +299,23 @@ def _bent(margin: Floats, late: Floats, weight: Floats, asked: Floats) -> Floats
     return np.asarray(_beta_columns(asked) @ np.array([a, b]) + c)
 
 
-def _standard_error(deviation: Floats, groups: npt.NDArray[np.intp] | None) -> float:
-    """Standard error of a sum of deviations from their mean, rows of one customer taken together."""
-    sums = deviation if groups is None else np.bincount(np.unique(groups, return_inverse=True)[1], deviation)
+def standard_error(deviation: Floats, groups: npt.NDArray[np.intp] | None) -> float:
+    """Standard error of a sum of deviations from their mean, rows of one customer taken together.
+
+    Parameters
+    ----------
+    deviation : ndarray of float64, shape (n,)
+    groups : ndarray of int, shape (n,), optional
+        Customers; rows of a negative one are customers of their own.
+
+    Returns
+    -------
+    float
+    """
+    sums = deviation
+    if groups is not None:
+        own = np.where(groups < 0, groups.max(initial=-1) + 1 + np.arange(len(groups)), groups)
+        sums = np.asarray(np.bincount(np.unique(own, return_inverse=True)[1], deviation), dtype=np.float64)
     return float(np.sqrt(sums @ sums * len(sums) / max(len(sums) - 1, 1)))
 
 
@@ -349,7 +352,7 @@ def _guard(
         notices.append("not calibrated: on later time a higher score did not mean more bills paid late.")
     difference = choice.mean_p - choice.base_rate
     deviation = weight * (choice.calibrator.probability(margin) - late - difference)
-    error = _standard_error(deviation, groups) / float(weight.sum())
+    error = standard_error(deviation, groups) / float(weight.sum())
     if abs(difference) > GUARD_STANDARD_ERRORS * error:
         notices.append(
             f"on later time the mean probability is {choice.mean_p:.3f} where {choice.base_rate:.3f} were "

@@ -22,11 +22,10 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 from earlywarn.errors import DataError, NotEnoughHistoryError
 from earlywarn.risk import files
 from earlywarn.risk.boosting import grown
-from earlywarn.risk.calibration import MIN_OF_EACH_CLASS
 from earlywarn.risk.columns import Column, catalogue_of, encode, learn_columns, read_frame
 from earlywarn.risk.paydays import PayDays
 from earlywarn.risk.periods import HORIZON_DAYS, MOST_PERIODS, Odds, Times, at_risk, days_of, edges_of, times_of
-from earlywarn.risk.rows import check_same_index
+from earlywarn.risk.rows import ENOUGH_OF_EACH_CLASS, check_same_index
 
 if TYPE_CHECKING:
     from earlywarn.features.catalogue import FeatureSet
@@ -287,7 +286,7 @@ class PaymentDayModel(BaseEstimator):  # type: ignore[misc]
         cut = np.quantile(as_of, 0.9)
         later = np.flatnonzero(as_of[row] >= cut)
         earlier = np.flatnonzero((as_of[row] < cut) & (times.due[row] + self.edges_[period + 1] <= cut))
-        if min(event[earlier].sum(), event[later].sum()) < MIN_OF_EACH_CLASS:
+        if min(event[earlier].sum(), event[later].sum()) < ENOUGH_OF_EACH_CLASS:
             return USUAL_TREES
         columns = self._columns(frame, times, weight, np.unique(row[earlier]))
         matrix = encode(frame, columns)

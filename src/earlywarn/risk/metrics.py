@@ -184,8 +184,12 @@ def warned_days(y: Any, score: Any, share: float, lead_days: Any, obligations: A
     y, score = np.asarray(y, dtype=np.float64), np.asarray(score, dtype=np.float64)
     if not len(score):
         return float("nan")
-    cut = np.sort(score)[::-1][max(int(np.ceil(share * len(score))) - 1, 0)]
-    warned = np.flatnonzero((score >= cut) & (y > 0))
+    reach = max(int(np.ceil(share * len(score))), 1)
+    cut = np.sort(score)[::-1][reach - 1]
+    among = score >= cut
+    if among.sum() > reach:  # of equal scores at the cut nobody can say who is called
+        among = score > cut
+    warned = np.flatnonzero(among & (y > 0))
     lead = pd.Series(np.asarray(lead_days)[warned], dtype="float64")
     return float(lead.groupby(np.asarray(obligations, dtype=object)[warned]).max().mean()) if len(warned) else np.nan
 

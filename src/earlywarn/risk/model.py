@@ -16,9 +16,8 @@ from earlywarn.reasons import treeshap
 from earlywarn.risk import files
 from earlywarn.risk.boosting import Rows, train_booster
 from earlywarn.risk.calibrated import CalibratedModel
-from earlywarn.risk.calibration import is_enough
 from earlywarn.risk.columns import Column, encode, learn_columns
-from earlywarn.risk.rows import LearnableRows
+from earlywarn.risk.rows import LearnableRows, is_enough
 from earlywarn.risk.untreated import with_column, without_last_column
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from earlywarn.dates import FOREVER, visible
 from earlywarn.features.membership import Membership
 from earlywarn.outcomes.stored import by_debtor
 from earlywarn.reasons.codes import COLUMNS
@@ -16,7 +17,7 @@ from earlywarn.tables.facts import as_text
 from earlywarn.tables.ledger import Ledger
 from earlywarn.tables.store import LedgerStore
 
-__all__ = ["GROUPED_BY", "groups_of", "has_history", "newcomer_reasons"]
+__all__ = ["GROUPED_BY", "groups_of", "has_history", "with_base_rates"]
 
 #: Groups that lie in each other, for base rates; the widest first.
 GROUPED_BY = ("segment", "region", "campaign")
@@ -45,9 +46,11 @@ def has_history(ledger: Ledger | LedgerStore, observations: pd.DataFrame) -> npt
 
     def of(part: Ledger, rows: pd.DataFrame) -> pd.Series[Any]:
         matured = part.facts("maturities")
-        first = np.full(len(part.customers) + 1, np.iinfo(np.int64).max)
+        first = np.full(len(part.customers) + 1, FOREVER)
         np.minimum.at(first, matured.owner, matured.known_at)
-        known = first[_owners(part, rows)] < rows["as_of"].to_numpy().astype("M8[us]").astype(np.int64)
+        as_of = rows["as_of"].to_numpy().astype("M8[us]").astype(np.int64)
+        since = first[part.owners(rows["customer_id"])]
+        known = visible(since, np.full(len(since), FOREVER), as_of)
         return pd.Series(known, index=rows.index)
 
     found = by_debtor(ledger, observations, of) if isinstance(ledger, LedgerStore) else of(ledger, observations)
@@ -69,7 +72,7 @@ def groups_of(ledger: Ledger | LedgerStore, observations: pd.DataFrame) -> pd.Da
     """
 
     def of(part: Ledger, rows: pd.DataFrame) -> pd.DataFrame:
-        owner, at = _owners(part, rows), rows["as_of"].to_numpy().astype("M8[us]").astype(np.int64)
+        owner, at = part.owners(rows["customer_id"]), rows["as_of"].to_numpy().astype("M8[us]").astype(np.int64)
         columns = {}
         for entity in GROUPED_BY:
             membership = Membership(part, entity)
@@ -83,24 +86,32 @@ def groups_of(ledger: Ledger | LedgerStore, observations: pd.DataFrame) -> pd.Da
     return of(ledger, observations)
 
 
-def newcomer_reasons(observations: pd.Index[Any], rate: npt.NDArray[np.float64], language: str) -> pd.DataFrame:
-    """Reason codes of rows that rest on a base rate: one each, which says so.
+def with_base_rates(
+    codes: pd.DataFrame, p_late: pd.Series[Any], by_rate: npt.NDArray[np.bool_], language: str
+) -> pd.DataFrame:
+    """Reason codes in which rows that rest on a base rate have one reason: that, which makes up all of their log-odds.
 
     Parameters
     ----------
-    observations : Index, shape (n,)
-    rate : ndarray of float64, shape (n,)
+    codes : DataFrame
+        As from `RiskModel.reason_codes`, of all rows.
+    p_late : Series, shape (n,)
+        By observation, in their order.
+    by_rate : ndarray of bool, shape (n,)
     language : str
 
     Returns
     -------
-    DataFrame, columns as from `RiskModel.reason_codes`; the contribution is the whole of the log-odds
+    DataFrame
     """
+    if not by_rate.any():
+        return codes
     locale = locale_of(language)
     words = _TEXTS.get(locale.language, _TEXTS["en"])
-    return pd.DataFrame(
+    rate = p_late[by_rate].to_numpy(dtype=np.float64)
+    told = pd.DataFrame(
         {
-            "observation": observations,
+            "observation": p_late.index[by_rate],
             "rank": np.ones(len(rate), dtype=np.int64),
             "family": "history",
             "feature": "base_rate",
@@ -109,9 +120,9 @@ def newcomer_reasons(observations: pd.Index[Any], rate: npt.NDArray[np.float64],
         },
         columns=list(COLUMNS),
     )
-
-
-def _owners(ledger: Ledger, observations: pd.DataFrame) -> npt.NDArray[np.int64]:
-    place = pd.Index(ledger.customers)
-    owner: Any = place.get_indexer(pd.Index(observations["customer_id"].to_numpy(dtype=object)))
-    return np.asarray(owner, dtype=np.int64)
+    every = pd.concat([codes[~codes["observation"].isin(set(told["observation"]))], told], ignore_index=True)
+    place = {label: row for row, label in enumerate(p_late.index)}
+    order = np.lexsort((every["rank"], every["observation"].map(place)))
+    both: pd.DataFrame = every.iloc[order].reset_index(drop=True)
+    both.attrs = codes.attrs
+    return both

@@ -23,6 +23,8 @@ __all__ = [
     "MIN_ROWS",
     "LearnableRows",
     "contact_notice",
+    "held_out",
+    "is_enough",
     "judged_from",
     "later_from",
     "learnable_rows",
@@ -33,6 +35,8 @@ __all__ = [
 
 #: Fewer rows than this are no history.
 MIN_ROWS = 10
+#: Fewer rows, or of either class, tell nothing reliable.
+ENOUGH_ROWS, ENOUGH_OF_EACH_CLASS = 50, 10
 #: The later part is never more than this share of all rows.
 LARGEST_LATER_SHARE = 0.5
 
@@ -164,6 +168,17 @@ def learnable_rows(
     )
 
 
+def is_enough(late: Floats) -> bool:
+    """Whether rows tell something: at least `ENOUGH_ROWS`, and `ENOUGH_OF_EACH_CLASS` of either outcome.
+
+    Examples
+    --------
+    >>> is_enough(np.zeros(100))
+    False
+    """
+    return len(late) >= ENOUGH_ROWS and bool(min(late.sum(), len(late) - late.sum()) >= ENOUGH_OF_EACH_CLASS)
+
+
 def matured_before(rows: LearnableRows, cut: int) -> npt.NDArray[np.intp]:
     """Rows of the earlier part whose outcome was known before the later part begins.
 
@@ -188,7 +203,7 @@ def matured_before(rows: LearnableRows, cut: int) -> npt.NDArray[np.intp]:
 
 
 def judged_from(rows: LearnableRows, cut: int) -> npt.NDArray[np.intp]:
-    """Rows of the later part that judge: those left alone by lot where it is known who was, else those not contacted.
+    """Rows of the later part that judge: those not contacted.
 
     Parameters
     ----------
@@ -201,21 +216,40 @@ def judged_from(rows: LearnableRows, cut: int) -> npt.NDArray[np.intp]:
     ndarray of int
     """
     later = np.arange(cut, len(rows.late))
-    alone = ~rows.treated if rows.holdout is None else rows.holdout & ~rows.treated
-    return later[alone[later]]
+    return later[~rows.treated[later]]
 
 
-def contact_notice(rows: LearnableRows) -> str:
+def held_out(rows: LearnableRows, judged: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
+    """Which of the judging rows calibrate: those left alone by lot where they are enough, else all.
+
+    Parameters
+    ----------
+    rows : LearnableRows
+    judged : ndarray of int, shape (n,)
+
+    Returns
+    -------
+    ndarray of bool, shape (n,)
+    """
+    if rows.holdout is not None and is_enough(rows.late[judged[rows.holdout[judged]]]):
+        return rows.holdout[judged]
+    return np.ones(len(judged), dtype=bool)
+
+
+def contact_notice(rows: LearnableRows, judged: npt.NDArray[np.intp]) -> str:
     """What must be said where outcomes were changed by contacts; else nothing."""
-    count = int(rows.treated.sum())
+    count, n = int(rows.treated.sum()), len(rows.late)
     if not count:
         return ""
-    if rows.holdout is not None:
-        return f"{count:,} of {len(rows.late):,} rows were contacted before their outcome; a holdout judges without."
+    head = f"{count:,} of {n:,} rows were contacted before their outcome"
+    if not is_enough(rows.late[~rows.treated]):
+        return f"{head}, and too few were left alone: the probabilities are those with a contact."
+    if rows.holdout is not None and not held_out(rows, judged).all():
+        return f"{head}; a holdout by lot calibrates the probabilities without one."
+    few = "too few of the later rows are" if rows.holdout is not None else "nobody is known to have been"
     return (
-        f"{count:,} of {len(rows.late):,} rows were contacted before their outcome, and nobody is known to have been "
-        "left alone by lot: who was not contacted may differ in what no feature tells, and so may the probabilities "
-        "without a contact. Keep a holdout."
+        f"{head}, and {few} left alone by lot: who was not contacted may differ in what no feature tells, and so may "
+        "the probabilities without a contact. Keep a holdout."
     )
 
 

@@ -22,6 +22,7 @@ from earlywarn.risk.binning import Bins, learn_bins
 from earlywarn.risk.calibrated import CalibratedModel
 from earlywarn.risk.columns import Column, encode, learn_columns
 from earlywarn.risk.rows import LearnableRows
+from earlywarn.tables.facts import as_text
 
 if TYPE_CHECKING:
     from earlywarn.features.catalogue import FeatureSet
@@ -135,8 +136,8 @@ classes_, feature_names_in_, n_features_in_, training_summary_, notices_
         Returns
         -------
         DataFrame
-            feature (missing for the points everybody starts with), bin, rows and share_late of the training rows,
-            evidence, points (whole).
+            feature (missing for the points everybody starts with), bin, rows and share_late of the rows that bins were
+            cut on (all, or 100,000 by lot), evidence, points (whole).
         """
         check_is_fitted(self, "card_")
         lines: list[dict[str, Any]] = [{"feature": None, "bin": "base", "points": self._base_points()}]
@@ -151,7 +152,7 @@ classes_, feature_names_in_, n_features_in_, training_summary_, notices_
                     }
                 )  # fmt: skip
         frame = pd.DataFrame(lines, columns=["feature", "bin", "rows", "share_late", "evidence", "points"])
-        return frame.astype({"feature": "str", "bin": "str"}) if len(frame) > 1 else frame
+        return frame.assign(feature=as_text(frame["feature"]), bin=as_text(frame["bin"]))
 
     def points(self, X: Any) -> npt.NDArray[np.int64]:
         """Points of each row: what everybody starts with, and those of its bins.

@@ -140,8 +140,10 @@ class TemporalSplit:
 
     def _by_size(self, n_splits: int) -> list[tuple[Any, int, int]]:
         n = len(self._order)
+        if not n:
+            return []
         times = self._as_of[self._order]
-        begins = [n * at // (n_splits + 1) for at in range(1, n_splits + 1)] if n else []
+        begins = [n * at // (n_splits + 1) for at in range(1, n_splits + 1)]
         return _spans(times[begins], np.searchsorted(times, times[begins]).tolist(), n)
 
     def _between(self, edges: Sequence[Any]) -> list[tuple[Any, int, int]]:

@@ -41,8 +41,8 @@ def training_summary(
     Returns
     -------
     dict
-        rows, events, base_rate, size of the model, customers, treated; earlier and later, the parts of time (rows,
-        events, first and last as_of); calibration, versions.
+        rows, events, base_rate, size of the model, customers, treated, learned_until; earlier and later, the parts of
+        time (rows, events, first and last as_of); calibration, versions.
     """
     return {
         "rows": len(rows.late),
@@ -51,6 +51,7 @@ def training_summary(
         **size,
         "customers": None if rows.groups is None else len(np.unique(rows.groups)),
         "treated": int(rows.treated.sum()),
+        "learned_until": _learned_until(rows),
         "earlier": _part(rows, own),
         "later": _part(rows, judged),
         "calibration": calibration.to_dict(),
@@ -62,6 +63,15 @@ def training_summary(
             "xgboost": xgb.__version__,
         },
     }
+
+
+def _learned_until(rows: LearnableRows) -> str | float | None:
+    """The latest moment that is learned from: of outcomes where they are dated, else of observations."""
+    dated = rows.times if rows.matures is None else rows.matures
+    if dated is None or not len(dated):
+        return None
+    found = np.sort(dated)
+    return _stamp(found, -1) if found.dtype.kind != "M" or not np.isnat(found[-1]) else None
 
 
 def _part(rows: LearnableRows, part: Any) -> dict[str, Any]:

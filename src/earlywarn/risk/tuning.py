@@ -19,6 +19,7 @@ from sklearn.model_selection import ParameterSampler
 
 from earlywarn.errors import EarlywarnError, NotEnoughHistoryError
 from earlywarn.risk.calibrated import CalibratedModel
+from earlywarn.risk.calibration import standard_error
 from earlywarn.risk.model import RiskModel
 from earlywarn.risk.rows import check_same_index
 from earlywarn.risk.scorecard import Scorecard
@@ -83,6 +84,7 @@ def tune(
     groups: Any = None,
     sample_weight: Any = None,
     treated: Any = None,
+    holdout: Any = None,
     split: TemporalSplit | None = None,
     candidates: int | Sequence[Mapping[str, Any]] = 20,
     random_state: int = 0,
@@ -98,8 +100,8 @@ def tune(
     y : array-like, shape (n,)
         0, 1 or NA.
     as_of : array-like, shape (n,)
-    matures_at, groups, sample_weight, treated : array-like, shape (n,), optional
-        As in `RiskModel.fit`.
+    matures_at, groups, sample_weight, treated, holdout : array-like, shape (n,), optional
+        As in `RiskModel.fit`; rows that were contacted judge nobody.
     split : TemporalSplit, optional
         Over these rows; four folds over `as_of` and `matures_at` when left out.
     candidates : int or sequence of mappings
@@ -132,19 +134,22 @@ def tune(
     >>> len(found.table), found.table["folds"].unique().tolist()
     (3, [4])
     """
-    given = {"as_of": as_of, "matures_at": matures_at, "groups": groups, "sample_weight": sample_weight,
-             "treated": treated}  # fmt: skip
+    given = {
+        "as_of": as_of, "matures_at": matures_at, "groups": groups, "sample_weight": sample_weight,
+        "treated": treated, "holdout": holdout,
+    }  # fmt: skip
     for name, values in {"y": y, **given}.items():
         check_same_index(X, name, values)
     rows = {name: pd.Series(values).reset_index(drop=True) for name, values in given.items() if values is not None}
     label = pd.Series(y).reset_index(drop=True)
+    left_out = rows["treated"].astype(bool) if "treated" in rows else pd.Series(False, index=label.index)
     own = TemporalSplit(rows["as_of"], rows.get("matures_at")) if split is None else split
     tried = [{}, *_candidates(model, candidates, random_state)]
     folds = list(own.split(X, groups=rows.get("groups")))
     losses: list[list[Floats]] = [[] for _ in tried]
     tested: list[npt.NDArray[np.intp]] = []
     for place, (train, test) in enumerate(folds):
-        known = test[label.iloc[test].notna().to_numpy()]
+        known = test[(label.notna() & ~left_out).to_numpy()[test]]
         found = _losses(model, tried, X, label, rows, train, known, _part_of(progress, place, len(folds)))
         if found is not None:
             tested.append(known)
@@ -157,7 +162,7 @@ def tune(
         )  # fmt: skip
     at = np.concatenate(tested)
     weight = rows["sample_weight"].to_numpy(dtype=np.float64)[at] if "sample_weight" in rows else np.ones(len(at))
-    customers = pd.factorize(rows["groups"])[0][at] if "groups" in rows else np.arange(len(at))
+    customers = pd.factorize(rows["groups"])[0][at] if "groups" in rows else None
     table = _table(tried, [np.concatenate(loss) for loss in losses], weight, customers, len(tested))
     best = {**tried[int(table.index[table["chosen"]][0])]}
     chosen: Model = clone(model).set_params(**best)
@@ -211,7 +216,7 @@ def _table(
     tried: Sequence[Mapping[str, Any]],
     losses: Sequence[Floats],
     weight: Floats,
-    customers: npt.NDArray[Any],
+    customers: npt.NDArray[Any] | None,
     folds: int,
 ) -> pd.DataFrame:
     """Candidates by their log-loss; the best is chosen where it is ahead of the first beyond one standard error."""
@@ -219,8 +224,7 @@ def _table(
     for candidate, loss in zip(tried, losses, strict=True):
         won = losses[0] - loss
         gain = float(np.average(won, weights=weight))
-        by_customer = np.bincount(customers, weight * (won - gain))
-        error = float(np.sqrt(by_customer @ by_customer)) / float(weight.sum())
+        error = standard_error(weight * (won - gain), customers) / float(weight.sum())
         lines.append({**candidate, "log_loss": float(np.average(loss, weights=weight)), "gain": gain,
                       "standard_error": error, "folds": folds})  # fmt: skip
     table = pd.DataFrame(lines)

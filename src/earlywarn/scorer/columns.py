@@ -86,6 +86,4 @@ def exposures(ledger: Ledger, obs: pd.DataFrame, as_of: pd.Timestamp) -> npt.NDA
     balances = ledger.facts("balances").known_before(moment(as_of, ledger.timezone))
     latest = np.zeros(len(ledger.customers) + 1, dtype=np.int64)
     latest[balances.owner] = np.asarray(balances.columns["open_amount"])
-    place = {label: code for code, label in enumerate(ledger.customers)}
-    owners = np.array([place.get(label, -1) for label in obs["customer_id"]], dtype=np.int64)
-    return units(latest[owners], ledger.digits)
+    return units(latest[ledger.owners(obs["customer_id"])], ledger.digits)

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 __all__ = ["from_files", "to_files"]
 
-BASE_RATES = "base_rates.json"
+BASE_RATES, NOTICES = "base_rates.json", "notices.json"
 #: How the names of files of the model of shocks begin.
 SHOCK = "shock_"
-_ALWAYS = {"features.json", "policy_features.json", "outcome.json", "policy.toml", "model.json"}
+_ALWAYS = {"features.json", "policy_features.json", "outcome.json", "policy.toml", "model.json", NOTICES}
 _DAYS = ("paydays.json", "paydays.ubj")
 _KNOWN = {*_ALWAYS, *MODEL_FILES, *_DAYS, BASE_RATES, *(SHOCK + name for name in MODEL_FILES)}
 
@@ -52,6 +52,7 @@ def to_files(scorer: Scorer) -> dict[str, bytes]:
         "policy_features.json": _json(scorer.policy_features.to_dict()),
         "outcome.json": _json(outcome),
         "policy.toml": scorer.policy.text.encode(),
+        NOTICES: _json(list(scorer.notices)),
         **scorer.model.to_files(),
         **{SHOCK + name: raw for name, raw in shock.items()},
         **({} if scorer.days_model is None else scorer.days_model.to_files()),
@@ -114,6 +115,7 @@ def _parts(content: Mapping[str, bytes]) -> dict[str, Any]:
         "days_model": PaymentDayModel.from_files(days, features) if days else None,
         "base_rates": BaseRates.from_json(content[BASE_RATES]) if BASE_RATES in content else None,
         "newcomers": newcomers,
+        "notices": tuple(json.loads(content[NOTICES])),
     }
 
 

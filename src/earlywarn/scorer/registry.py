@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from earlywarn import tracking
-from earlywarn.errors import EarlywarnError, NotEnoughHistoryError
+from earlywarn.errors import DataError, EarlywarnError, NotEnoughHistoryError
 from earlywarn.risk.backtest_result import MODEL, POOLED, BacktestResult
-from earlywarn.risk.calibration import is_enough
 from earlywarn.risk.files import parameters_of
 from earlywarn.risk.metrics import Difference, auc, bootstrap_by_group, log_loss
+from earlywarn.risk.rows import is_enough
+from earlywarn.scorer.columns import moment_of
 from earlywarn.scorer.scorer import Scorer
 from earlywarn.tables.ledger import Ledger
 from earlywarn.tables.store import LedgerStore
@@ -137,7 +139,7 @@ def compare(
         They may read other features and learn other leads; what counts as late is the champion's word.
     ledger : Ledger
     start, end : date-like, optional
-        Moments observed: choose months that neither has learned from.
+        Moments observed: all that neither has learned from when left out.
     repeats : int
         Of the bootstrap over customers.
     random_state : int
@@ -149,7 +151,9 @@ def compare(
     Raises
     ------
     NotEnoughHistoryError
-        H403 when fewer than 50 outcomes are known, or 10 of either class.
+        H403 when fewer than 50 outcomes of debtors who were not contacted are known, or 10 of either class.
+    DataError
+        D198 when ``start`` lies in the time that one of them has learned from.
 
     Examples
     --------
@@ -162,21 +166,18 @@ def compare(
     >>> found.rows > 200, found.is_better
     (True, False)
     """
-    observed = champion.outcome.observations(ledger, start, end)
-    late = champion.outcome.label(ledger, observed)
-    known = late.notna().to_numpy()
-    y = late[known].to_numpy(dtype=np.float64)
+    begin = _after_training(challenger, champion, ledger, start)
+    observed = champion.outcome.observations(ledger, begin, end)
+    late, treated = champion.outcome.label(ledger, observed), champion.outcome.treated(ledger, observed)
+    rows = observed[late.notna() & ~treated]
+    y = late[rows.index].to_numpy(dtype=np.float64)
     if not is_enough(y):
         raise NotEnoughHistoryError(
             "too few outcomes are known to compare two scorers.", code="H403",
-            found=f"{len(y):,} observations, {int(y.sum())} of them late",
+            found=f"{len(y):,} observations that nobody contacted, {int(y.sum())} of them late",
             hint="compare over a longer time; the latest outcomes are not known before matures_at.",
         )  # fmt: skip
-    rows = observed[known]
-    p = [
-        one.model.predict_proba(one.features.compute(ledger, rows, context=None))[:, 1]
-        for one in (challenger, champion)
-    ]
+    p = [one.p_late(ledger, rows).to_numpy() for one in (challenger, champion)]
     noise = {"repeats": repeats, "random_state": random_state}
 
     def gain(y: Any, minus_p: Any, **weights: Any) -> float:
@@ -208,7 +209,7 @@ def promote(
         As `log_scorer` gave it, with a name.
     ledger : Ledger
     start, end : date-like, optional
-        Moments on which both are compared: choose months that neither has learned from.
+        As in `compare`.
     alias : str
     repeats : int
         Of the bootstrap over customers.
@@ -248,6 +249,23 @@ def promote(
     if found is None or found.is_better:
         tracking.set_alias(logged.name, logged.version, alias, tracking_uri=tracking_uri)
     return found
+
+
+def _after_training(challenger: Scorer, champion: Scorer, ledger: Ledger, start: Any) -> pd.Timestamp:
+    """First moment to compare at: the asked one, or the first that neither has learned from; D198 if it is no such."""
+    told = [one.model.training_summary_.get("learned_until") for one in (challenger, champion)]
+    known = [pd.Timestamp(until) for until in told if isinstance(until, str)]
+    last = max(known, default=None)
+    if start is None:
+        return ledger.frame("invoices")["issued_on"].min() if last is None else last.floor("D") + pd.Timedelta(days=1)
+    begin = moment_of(start, ledger)
+    if last is not None and begin < last:
+        raise DataError(
+            "one of the scorers has learned from this time.", code="D198",
+            found=f"start {begin:%Y-%m-%d}, outcomes up to {last:%Y-%m-%d} were learned from",
+            hint="leave start out, or compare on later months.",
+        )  # fmt: skip
+    return begin
 
 
 def _metrics(backtest: BacktestResult) -> dict[str, float]:

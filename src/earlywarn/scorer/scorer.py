@@ -27,7 +27,7 @@ from earlywarn.reasons.families import family_sums
 from earlywarn.risk.base_rates import BaseRates
 from earlywarn.risk.calibrated import CalibratedModel
 from earlywarn.risk.hazard import PaymentDayModel
-from earlywarn.risk.newcomers import groups_of, has_history, newcomer_reasons
+from earlywarn.risk.newcomers import groups_of, has_history, with_base_rates
 from earlywarn.risk.paydays import PayDays
 from earlywarn.scorer.columns import SCORE_COLUMNS, contract_columns, day_after, exposures, moment_notice, moment_of
 from earlywarn.scorer.files import from_files, to_files
@@ -40,6 +40,10 @@ __all__ = ["PLAN_COLUMNS", "SCORE_COLUMNS", "Scorer"]
 
 #: Log-odds below which a reason is too small to be told beside a larger one.
 TELLING = 0.1
+
+
+#: Days ahead within which everything falls due.
+EVER_DAYS = 3650
 
 
 class _Scored(NamedTuple):
@@ -226,16 +230,7 @@ class Scorer:
         matrix = self.features.compute(ledger, asked, context=context)
         codes = self.model.reason_codes(matrix, top=top, language=language, currency=ledger.currency)
         by_rate = (scores["rests_on"] == "base_rate").to_numpy(dtype=bool)
-        if not by_rate.any():
-            return codes
-        told = newcomer_reasons(scores.index[by_rate], scores.loc[by_rate, "p_late"].to_numpy(), language)
-        of_model = codes[~codes["observation"].isin(set(told["observation"]))]
-        place = {label: row for row, label in enumerate(scores.index)}
-        every = pd.concat([of_model, told], ignore_index=True)
-        order = np.lexsort((every["rank"], every["observation"].map(place)))
-        both: pd.DataFrame = every.iloc[order].reset_index(drop=True)
-        both.attrs = codes.attrs
-        return both
+        return with_base_rates(codes, scores["p_late"], by_rate, language)
 
     def _pool(self, ledger: Ledger, context: Context | None) -> CyclePool | None:
         """What running periods need of other customers; None when the ledger itself says it."""
@@ -280,11 +275,9 @@ class Scorer:
         reasons[:] = [()] * len(obs)
         if len(scored):
             rows = matrix.iloc[scored][list(self.features.names)]
-            bounded[scored] = self.model.bounded(rows)
-            reasons[scored] = self._leading(rows)
-            rests_on[scored] = np.where(has_history(ledger, obs.iloc[scored]), "history", "newcomers")
-            if self.newcomers == "base_rates":
-                self._by_base_rate(ledger, obs, bounded, reasons, rests_on)
+            bounded[scored], rests_on[scored] = self._bounded(ledger, obs.iloc[scored], rows)
+            told = np.flatnonzero(rests_on[scored] != "base_rate")
+            reasons[scored[told]] = self._leading(rows.iloc[told])
         running = scored[(obs["stage"].iloc[scored] == "cycle").to_numpy(dtype=bool)]
         if self.shock is not None and len(running):
             shock[running] = self.shock.predict_proba(matrix.iloc[running][list(self.features.names)])[:, 1]
@@ -321,21 +314,71 @@ class Scorer:
         )
         return _Scored(scores, matrix)
 
-    def _by_base_rate(
-        self,
-        ledger: Ledger,
-        obs: pd.DataFrame,
-        bounded: npt.NDArray[np.float64],
-        reasons: npt.NDArray[np.object_],
-        rests_on: npt.NDArray[np.object_],
-    ) -> None:
-        """Put the base rate of their group in the place of what a model says of debtors it knows nothing of."""
-        assert self.base_rates is not None
-        rows = np.flatnonzero(rests_on == "newcomers")
-        rates = self.base_rates.predict(groups_of(ledger, obs.iloc[rows]))
-        bounded[rows] = rates[["rate", "low", "high"]].to_numpy()
-        reasons[rows] = [()] * len(rows)
-        rests_on[rows] = "base_rate"
+    def p_late(self, ledger: Ledger, observations: pd.DataFrame, *, context: Context | None = None) -> pd.Series[Any]:
+        """Probability that observed obligations are paid late, as `score` says it, whatever their status.
+
+        Parameters
+        ----------
+        ledger : Ledger
+        observations : DataFrame
+            As from `Outcome.observations`.
+        context : Context, optional
+
+        Returns
+        -------
+        Series of float64, index of ``observations``, named "p_late"
+        """
+        matrix = self.features.compute(ledger, observations, context=context)
+        bounded, _ = self._bounded(ledger, observations, matrix)
+        return pd.Series(bounded[:, 0], index=observations.index, name="p_late")
+
+    def recentred(self, ledger: Ledger, start: Any = None, end: Any = None) -> Self:
+        """Another scorer whose mean probability is the share late of a month that has matured.
+
+        To be done monthly: when more or fewer people pay late than in the past, all log-odds are off by about the same.
+
+        Parameters
+        ----------
+        ledger : Ledger
+        start, end : date-like, optional
+            Observations that matured between: the last thirty days of the ledger when left out.
+
+        Returns
+        -------
+        Scorer
+            This one does not change. ``model.training_summary_["recentred"]`` says by how much it moved.
+
+        Raises
+        ------
+        NotEnoughHistoryError
+            If fewer than ten rows (H401) or a single class (H402) have a known outcome.
+        """
+        last = ledger.until if end is None else moment_of(end, ledger)
+        first = last - pd.Timedelta(days=30) if start is None else moment_of(start, ledger)
+        observed = self.outcome.observations(ledger, first - pd.Timedelta(days=120), last)
+        resolved = self.outcome.resolve(ledger, observed)
+        ripe = resolved["matures_at"].between(first, last) & resolved["late"].notna()
+        rows = observed[ripe]
+        moved = self.model.recentred(
+            self.features.compute(ledger, rows), resolved.loc[ripe, "late"],
+            sample_weight=self.outcome.weights(observed)[ripe], treated=self.outcome.treated(ledger, rows),
+        )  # fmt: skip
+        return type(self)(
+            self.features, self.outcome, moved, self.policy, policy_features=self.policy_features, shock=self.shock,
+            days_model=self.days_model, base_rates=self.base_rates, newcomers=self.newcomers, notices=self.notices,
+        )  # fmt: skip
+
+    def _bounded(
+        self, ledger: Ledger, obs: pd.DataFrame, matrix: pd.DataFrame
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.object_]]:
+        """p_late with its bounds, shape (n, 3), and what it rests on, shape (n,)."""
+        bounded = self.model.bounded(matrix)
+        rests_on = np.where(has_history(ledger, obs), "history", "newcomers").astype(object)
+        new = np.flatnonzero(rests_on == "newcomers")
+        if self.newcomers == "base_rates" and self.base_rates is not None and len(new):
+            rates = self.base_rates.predict(groups_of(ledger, obs.iloc[new]))
+            bounded[new], rests_on[new] = rates[["rate", "low", "high"]].to_numpy(), "base_rate"
+        return bounded, rests_on
 
     def _leading(self, matrix: pd.DataFrame) -> list[tuple[str, ...]]:
         """The leading feature of each family that raises the risk, at most three, the strongest first."""
@@ -392,15 +435,9 @@ class Scorer:
             E032 when the scorer has no model of days.
         """
         ledger = need_ledger(ledger, "a Scorer")
-        if self.days_model is None:
-            raise EarlywarnError(
-                "this scorer does not know when bills are paid.", code="E032",
-                hint="make it with ew.train(…), or hand over days_model=PaymentDayModel(…).fit(…).",
-            )  # fmt: skip
         at = day_after(ledger) if as_of is None else moment_of(as_of, ledger)
-        obs = self.outcome.standing(ledger, at, horizon_days, pool=self._pool(ledger, context))
-        obs = obs[obs["stage"] != "cycle"].reset_index(drop=True)
-        return obs, self.days_model.predict(self.features.compute(ledger, obs, context=context), obs)
+        obs = self._open(ledger, at, horizon_days, context)
+        return obs, self._days(ledger, obs, context)
 
     def exposure(
         self, ledger: Ledger, as_of: Any = None, after: Sequence[int] = DAYS, *, context: Context | None = None
@@ -420,7 +457,8 @@ class Scorer:
         -------
         DataFrame
             customer_id, date, owed, accrued, use and exposure, each with the bounds of an 80% interval (``_low``,
-            ``_high``), limit (of the contracts; missing without any), over_limit.
+            ``_high``), limit (of the contracts; missing without any), over_limit. Owed is what has been billed,
+            whenever it is due; amounts that are only planned count as the use that they are for.
 
         Raises
         ------
@@ -428,9 +466,24 @@ class Scorer:
             E032 when the scorer has no model of days.
         """
         at = day_after(ledger) if as_of is None else moment_of(as_of, ledger)
-        obs, days = self.pay_days(ledger, at, max(after, default=0), context=context)
+        obs = self._open(ledger, at, EVER_DAYS, context)
+        billed = (obs["stage"] != "scheduled") | obs["obligation_id"].str.startswith("instalment:")
+        obs = obs[billed].reset_index(drop=True)
         pool = None if context is None else context.pool
-        return exposure_of_waiting(ledger, obs, days, at, after, pool=pool)
+        return exposure_of_waiting(ledger, obs, self._days(ledger, obs, context), at, after, pool=pool)
+
+    def _open(self, ledger: Ledger, at: pd.Timestamp, horizon_days: int, context: Context | None) -> pd.DataFrame:
+        """Obligations with a known amount that stand open and fall due within a horizon."""
+        obs = self.outcome.standing(ledger, at, horizon_days, pool=self._pool(ledger, context))
+        return obs[obs["stage"] != "cycle"].reset_index(drop=True)
+
+    def _days(self, ledger: Ledger, obs: pd.DataFrame, context: Context | None) -> PayDays:
+        if self.days_model is None:
+            raise EarlywarnError(
+                "this scorer does not know when bills are paid.", code="E032",
+                hint="make it with ew.train(…), or hand over days_model=PaymentDayModel(…).fit(…).",
+            )  # fmt: skip
+        return self.days_model.predict(self.features.compute(ledger, obs, context=context), obs)
 
     # -- plan --------------------------------------------------------------------------------------------
 
@@ -490,9 +543,7 @@ class Scorer:
         codes = self.model.reason_codes(matrix, top=3, language=language, currency=currency)
         of_them = scored.scores.iloc[[at for _, at in said]].reset_index(drop=True)
         by_rate = (of_them["rests_on"] == "base_rate").to_numpy(dtype=bool)
-        if by_rate.any():
-            told = newcomer_reasons(of_them.index[by_rate], of_them.loc[by_rate, "p_late"].to_numpy(), language)
-            codes = pd.concat([codes[~codes["observation"].isin(set(told["observation"]))], told], ignore_index=True)
+        codes = with_base_rates(codes, of_them["p_late"], by_rate, language)
         telling = codes[(codes["contribution"] >= TELLING) | (codes["rank"] == 1)]
         for number, own in telling.groupby("observation", sort=False):
             sentences[said[int(number)][0]] = tuple(own["text"])  # type: ignore[arg-type]
@@ -505,7 +556,7 @@ class Scorer:
         """The first 12 characters of the SHA-256 over everything that decides a score."""
         parts = sorted(self._files().items())
         return sha256(
-            b"".join(sha256(content).digest() for name, content in parts if not name.startswith("policy"))
+            b"".join(sha256(content).digest() for name, content in parts if not name.startswith(("policy", "notices")))
         ).hexdigest()[:12]
 
     def _files(self) -> dict[str, bytes]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Literal
 
 import numpy as np
@@ -15,10 +15,10 @@ from earlywarn.features.catalogue import FeatureSet
 from earlywarn.outcomes import Outcome
 from earlywarn.risk.base_rates import BaseRates
 from earlywarn.risk.calibrated import CalibratedModel
-from earlywarn.risk.calibration import is_enough
 from earlywarn.risk.hazard import PaymentDayModel
 from earlywarn.risk.model import RiskModel
 from earlywarn.risk.newcomers import groups_of, has_history
+from earlywarn.risk.rows import is_enough
 from earlywarn.risk.tuning import tune as choose
 from earlywarn.scorer.scorer import Scorer
 from earlywarn.tables.ledger import Ledger
@@ -42,13 +42,15 @@ def train(
     days: bool = True,
     start: Any = None,
     end: Any = None,
+    holdout: Collection[str] | None = None,
     random_state: int = 0,
     progress: Progress | None = None,
 ) -> Scorer:
     """Learn all that a scorer holds from what has matured.
 
     Every obligation is observed before its due day. Those whose outcome is known train the risk model, obligations
-    weighed alike; contacts between observation and outcome are accounted for. With running periods among the stages a
+    weighed alike; contacts between observation and outcome are accounted for: risk, base rates and days of payment are
+    those without one. With running periods among the stages a
     model of bills far above usual is trained as well. How often groups of customers pay late is kept for debtors of
     whom nothing is known yet; it scores them where the model has seen too few such debtors to have learned from.
 
@@ -67,6 +69,8 @@ def train(
         Also learn when bills are paid, for `Scorer.pay_days` and `Scorer.exposure`.
     start, end : date-like, optional
         First and last moment observed; all that is known when left out.
+    holdout : collection of str, optional
+        Ids of customers who were left alone by lot: where there are enough, they calibrate.
     random_state : int
         Seed of the models, where ``model`` is left out.
     progress : callable, optional
@@ -94,25 +98,26 @@ def train(
     resolved = outcome.resolve(ledger, observed)
     X = features.compute(ledger, observed, progress=lambda share: tell(0.5 * share))
     late, matures_at = resolved["late"], resolved["matures_at"]
-    weight = outcome.weights(observed)
-    by_row: dict[str, Any] = {"as_of": observed["as_of"], "groups": observed["customer_id"], "sample_weight": weight}
-    prototype = RiskModel(features, random_state=random_state) if model is None else model
-    treated = outcome.treated(ledger, observed)
+    weight, treated = outcome.weights(observed), outcome.treated(ledger, observed)
+    by_row: dict[str, Any] = {
+        "as_of": observed["as_of"], "groups": observed["customer_id"], "sample_weight": weight,
+        "matures_at": matures_at, "treated": treated,
+    }  # fmt: skip
+    if holdout is not None:
+        by_row["holdout"] = observed["customer_id"].isin(set(holdout))
+    prototype = clone(RiskModel(random_state=random_state) if model is None else model).set_params(features=features)
     if tune:
         prototype = choose(
-            clone(prototype).set_params(features=features), X, late, **by_row, matures_at=matures_at, treated=treated,
-            candidates=tune, random_state=random_state, progress=lambda share: tell(0.5 + 0.1 * share),
+            prototype, X, late, **by_row, candidates=tune, random_state=random_state,
+            progress=lambda share: tell(0.5 + 0.1 * share),
         ).model  # fmt: skip
-    fitted = (
-        clone(prototype)
-        .set_params(features=features)
-        .fit(X, late, **by_row, matures_at=matures_at, until=ledger.until, treated=treated)
-    )
+    fitted = prototype.fit(X, late, **by_row, until=ledger.until)
     tell(0.7)
-    shock = _shock(features, outcome, ledger, observed, X, by_row, matures_at, random_state)
-    rates, newcomers = _of_newcomers(ledger, observed, late, weight)
+    shock = _shock(features, outcome, ledger, observed, X, by_row, random_state)
+    alone = weight.where(~treated, 0.0)
+    rates, newcomers = _of_newcomers(ledger, observed, late, alone if _some(late[~treated]) else weight)
     tell(0.75)
-    days_model = _days(features, outcome, ledger, observed, X, weight, random_state) if days else None
+    days_model = _days(features, outcome, ledger, observed, X, alone, random_state) if days else None
     tell(1.0)
     return Scorer(
         features, outcome, fitted, Policy.default() if policy is None else policy,
@@ -128,27 +133,25 @@ def _shock(
     observed: pd.DataFrame,
     X: pd.DataFrame,
     by_row: dict[str, pd.Series[Any]],
-    matures_at: pd.Series[Any],
     random_state: int,
 ) -> RiskModel | None:
     """A model of bills far above usual, where running periods are observed and enough of them had one."""
     running = np.flatnonzero(observed["stage"] == "cycle")
     label = outcome.shock_label(ledger, observed.iloc[running])
-    if not is_enough(label.dropna().to_numpy(dtype=np.float64)):
+    if not _some(label):
         return None
-    return RiskModel(features, random_state, monotone=False, min_child_weight=SHOCK_CHILD_WEIGHT).fit(
-        X.iloc[running], label, **{name: values.iloc[running] for name, values in by_row.items()},
-        matures_at=matures_at.iloc[running],
-    )  # fmt: skip
+    # whether a bill is a shock is known when it is there: long before it is known who pays it, and NA until then
+    model = RiskModel(features, random_state, monotone=False, min_child_weight=SHOCK_CHILD_WEIGHT)
+    return model.fit(X.iloc[running], label, **{name: values.iloc[running] for name, values in by_row.items()})
 
 
 def _of_newcomers(
     ledger: Ledger | LedgerStore, observed: pd.DataFrame, late: pd.Series[Any], weight: pd.Series[Any]
 ) -> tuple[BaseRates, Literal["model", "base_rates"]]:
     """Rates of groups, of newcomers where there are enough, and what scores newcomers: the model, if it saw enough."""
-    new = ~has_history(ledger, observed)
-    enough = is_enough(late[new].dropna().to_numpy(dtype=np.float64))
-    rows = np.flatnonzero(new) if enough else np.arange(len(observed))
+    new = ~has_history(ledger, observed) & (weight > 0).to_numpy()
+    enough = _some(late[new])
+    rows = np.flatnonzero(new if enough else weight > 0)
     rates = BaseRates.fit(
         groups_of(ledger, observed.iloc[rows]), late.iloc[rows], weight.iloc[rows], observed["customer_id"].iloc[rows]
     )
@@ -171,3 +174,8 @@ def _days(
         return PaymentDayModel(features, random_state).fit(X.iloc[rows], paid, sample_weight=weight.iloc[rows])
     except NotEnoughHistoryError:
         return None
+
+
+def _some(label: pd.Series[Any]) -> bool:
+    """Whether enough outcomes are known to tell something."""
+    return is_enough(label.dropna().to_numpy(dtype=np.float64))

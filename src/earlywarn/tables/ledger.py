@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from earlywarn.dates import iso, moment
@@ -230,6 +231,20 @@ class Ledger:
     def customers(self) -> tuple[str, ...]:
         """Ids of all debtors, sorted; ``owner`` codes of facts point here."""
         return self._checked.customers
+
+    def owners(self, customers: Any) -> npt.NDArray[np.int64]:
+        """Places of customers among `customers`, as ``owner`` codes of facts; -1 for who is not there.
+
+        Parameters
+        ----------
+        customers : array-like of str, shape (n,)
+
+        Returns
+        -------
+        ndarray of int64, shape (n,)
+        """
+        asked = pd.Index(np.asarray(customers, dtype=object))
+        return np.asarray(pd.Index(self.customers).get_indexer(asked), dtype=np.int64)
 
     @property
     def regions(self) -> tuple[str, ...]:
