@@ -95,12 +95,12 @@ classes_, feature_names_in_, n_features_in_, training_summary_, notices_
     >>> X = pd.DataFrame({"late_share": rng.random(2000), "noise": rng.random(2000)})
     >>> y = (rng.random(2000) < X["late_share"]).astype(int)
     >>> card = ew.Scorecard(max_bins=2, max_features=1).fit(X, y)
-    >>> card.table()[["feature", "bin", "points"]]
-          feature       bin  points
-    0         NaN      base     486
-    1  late_share  ≤ 0.4108      41
-    2  late_share  > 0.4108     -28
-    3  late_share   missing       0
+    >>> card.table()[["bin", "points"]]
+            bin  points
+    0      base     486
+    1  ≤ 0.4108      41
+    2  > 0.4108     -28
+    3   missing       0
     """
 
     def __init__(
