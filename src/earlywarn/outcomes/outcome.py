@@ -272,7 +272,7 @@ class Outcome:
         days[:, known] = paid, seen
         told: npt.NDArray[np.object_] = np.full(len(numbers), "no bill yet", dtype=object)
         told[known] = reasons
-        paid_on, seen_on = np.where(days == NEVER, np.datetime64("NaT"), days.astype("M8[D]")).astype("M8[us]")
+        paid_on, seen_on = np.where(days == NEVER, np.datetime64("NaT", "D"), days.astype("M8[D]")).astype("M8[us]")
         return pd.DataFrame(
             {
                 "as_of": observations["as_of"],
