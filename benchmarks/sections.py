@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from provenance import CHECKOUT
 
@@ -27,3 +29,10 @@ def write_section(name: str, text: str, page: Path = PAGE) -> None:
     else:
         whole = whole.rstrip() + "\n\n" + section + "\n"
     page.write_text(whole, encoding="utf-8")
+
+
+def footer(about: Mapping[str, Any]) -> str:
+    """Machine and versions in two lines, from what `provenance` gives."""
+    machine, versions = about["machine"], about["versions"]
+    named = ", ".join(f"{name} {number}" for name, number in versions.items())
+    return f"Machine: {machine['processor']}, {machine['cores']} cores, {machine['system']}.\nVersions: {named}."

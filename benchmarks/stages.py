@@ -17,7 +17,7 @@ import xgboost
 
 import earlywarn as ew
 from provenance import provenance
-from sections import write_section
+from sections import footer, write_section
 
 
 def timed(work: Callable[[], Any], repeats: int = 3) -> tuple[float, Any]:
@@ -88,8 +88,6 @@ def measure(customers: int, months: int) -> list[tuple[str, float, str]]:
 
 def page(rows: list[tuple[str, float, str]], customers: int, months: int) -> str:
     """Lay the rows out as Markdown."""
-    about = provenance()
-    machine, versions = about["machine"], about["versions"]
     lines = [
         "## Stages",
         "",
@@ -101,8 +99,7 @@ def page(rows: list[tuple[str, float, str]], customers: int, months: int) -> str
         "|---|---:|---|",
         *(f"| {name} | {seconds:.3g} | {size} |" for name, seconds, size in rows),
         "",
-        f"Machine: {machine['processor']}, {machine['cores']} cores, {machine['system']}.",
-        "Versions: " + ", ".join(f"{name} {number}" for name, number in versions.items()) + ".",
+        footer(provenance()),
     ]
     return "\n".join(lines) + "\n"
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from provenance import provenance, write_evidence
-from sections import write_section
+from sections import footer, write_section
 from world import memory_of
 
 #: Training may take so many times the bare fit, for half a million observations and the whole catalogue.
@@ -135,12 +135,7 @@ def page(rows: list[dict[str, Any]], about: dict[str, Any]) -> str:
             f"{row['bare_peak_gb']:.1f}",
         ]  # fmt: skip
         lines.append("| " + " | ".join(cells) + " |")
-    machine, versions = about["machine"], about["versions"]
-    return "\n".join([
-        *lines, "",
-        f"Machine: {machine['processor']}, {machine['cores']} cores, {machine['system']}.",
-        "Versions: " + ", ".join(f"{name} {number}" for name, number in versions.items()) + ".",
-    ]) + "\n"  # fmt: skip
+    return "\n".join([*lines, "", footer(about)]) + "\n"
 
 
 def main() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from sections import footer
+
 #: What must be reached, in times faster than the best of Polars and DuckDB, by (catalogue, where it starts).
 BARS = {("sixteen", "memory"): 10.0, ("catalogue", "memory"): 15.0, ("catalogue", "files"): 3.0}
 #: Customers for whom those bars are stated: 14.6 million facts of usage, 480,000 observations.
@@ -196,9 +198,7 @@ def _equality(figures: Mapping[str, Any]) -> str:
 
 
 def _machine(about: Mapping[str, Any], peers: Mapping[str, str]) -> str:
-    machine = about["machine"]
-    versions = ", ".join(f"{name} {number}" for name, number in {**about["versions"], **peers}.items())
-    return f"Machine: {machine['processor']}, {machine['cores']} cores, {machine['system']}.\nVersions: {versions}."
+    return footer({**about, "versions": {**about["versions"], **peers}})
 
 
 # -- pieces ----------------------------------------------------------------------------------------------

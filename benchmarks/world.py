@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 
 from provenance import provenance, write_evidence
-from sections import write_section
+from sections import footer, write_section
 
 #: The bars are stated for a million customers.
 BARS = {"minutes": 10.0, "peak_gb": 6.0}
@@ -88,12 +88,7 @@ def page(rows: list[dict[str, Any]], preset: str, about: dict[str, Any]) -> str:
             f"{row['faults']:,}",
         ]  # fmt: skip
         lines.append("| " + " | ".join(cells) + " |")
-    machine, versions = about["machine"], about["versions"]
-    return "\n".join([
-        *lines, "",
-        f"Machine: {machine['processor']}, {machine['cores']} cores, {machine['system']}.",
-        "Versions: " + ", ".join(f"{name} {number}" for name, number in versions.items()) + ".",
-    ]) + "\n"  # fmt: skip
+    return "\n".join([*lines, "", footer(about)]) + "\n"
 
 
 def main() -> None:

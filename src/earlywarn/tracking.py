@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 
     from mlflow.models import ModelSignature
 
-__all__ = ["CHAMPION", "Logged", "download", "find", "log_bundle", "set_alias"]
+__all__ = ["ADDRESSES", "CHAMPION", "Logged", "download", "find", "log_bundle", "set_alias"]
 
 #: Alias of the version that is used.
 CHAMPION = "champion"
-#: How addresses of registered models begin.
-MODELS = "models:/"
+#: How addresses of what MLflow keeps begin.
+ADDRESSES = ("models:/", "runs:/")
 EXPERIMENT = "earlywarn"
 
 

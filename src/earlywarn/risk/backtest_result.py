@@ -88,7 +88,7 @@ class BacktestResult:
     notices: tuple[str, ...] = ()
     capacity: float = 0.1
     random_split: RandomSplit | None = None
-    _kept: dict[Any, Any] = field(default_factory=dict, repr=False)
+    _kept: dict[tuple[str, int], pd.DataFrame] = field(default_factory=dict, repr=False)
 
     @property
     def judged(self) -> pd.DataFrame:
@@ -198,7 +198,7 @@ class BacktestResult:
             D112 when there is no such scorer.
         """
         _check_scorer(scorer, self.predictions)
-        key = ("intervals", scorer, repeats)
+        key = (scorer, repeats)
         if key not in self._kept:
             lines = [
                 {"fold": fold, "measure": name, "value": found.value, "low": found.low, "high": found.high,
@@ -207,8 +207,7 @@ class BacktestResult:
                 for name, found in _with_noise(rows, scorer, self.capacity, repeats).items()
             ]  # fmt: skip
             self._kept[key] = pd.DataFrame(lines)
-        kept: pd.DataFrame = self._kept[key]
-        return kept.copy()
+        return self._kept[key].copy()
 
     def calibration(self, scorer: str = MODEL, repeats: int = 200) -> pd.DataFrame:
         """Whether probabilities mean what they say, fold by fold.

@@ -11,7 +11,7 @@ import xgboost as xgb
 
 from earlywarn.risk.columns import Column
 
-__all__ = ["PATIENCE", "grown", "train_booster"]
+__all__ = ["PATIENCE", "grown", "loaded", "train_booster"]
 
 #: Trees without a smaller log-loss on later rows after which growing stops.
 PATIENCE = 50
@@ -98,3 +98,10 @@ def grown(settings: Mapping[str, Any], data: xgb.DMatrix, trees: int, later: xgb
         early_stopping_rounds=PATIENCE, verbose_eval=False,
     )  # fmt: skip
     return booster[: booster.best_iteration + 1]
+
+
+def loaded(raw: bytes, n_jobs: int | None) -> xgb.Booster:
+    """Trees that were kept as UBJ, to be asked by so many threads; all cores when left out."""
+    booster = xgb.Booster({"nthread": n_jobs or 0})
+    booster.load_model(bytearray(raw))
+    return booster

@@ -6,6 +6,7 @@ A model says how it learns (`_learn_earlier`, `_learn`) and what margin and cont
 from __future__ import annotations
 
 import logging
+from abc import abstractmethod
 from collections.abc import Mapping
 from copy import copy
 from dataclasses import replace
@@ -58,24 +59,25 @@ class CalibratedModel(Explained, ClassifierMixin, BaseEstimator):  # type: ignor
     classes_: npt.NDArray[Any]
     notices_: tuple[str, ...]
 
+    @abstractmethod
     def _learn_earlier(
         self, frame: pd.DataFrame, rows: LearnableRows, own: npt.NDArray[np.intp], judged: npt.NDArray[np.intp]
     ) -> Floats:
         """Learn from earlier rows, choose sizes, and give the margins of the rows that judge."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _learn(self, frame: pd.DataFrame, rows: LearnableRows) -> None:
         """Learn from all rows, with the sizes that were chosen."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _size(self) -> dict[str, int]:
         """How large the model became, for the training summary."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _restore(self, stored: Mapping[str, Any], parts: Mapping[str, bytes]) -> None:
         """Take from a bundle what only this kind of model has."""
-        raise NotImplementedError
 
+    @abstractmethod
     def to_files(self) -> dict[str, bytes]:
         """Everything but the catalogue, as data.
 
@@ -84,11 +86,10 @@ class CalibratedModel(Explained, ClassifierMixin, BaseEstimator):  # type: ignor
         dict of str to bytes
             No pickle, no clock time, no path.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def _tells_apart(self) -> bool:
         """Whether any two rows can have different margins."""
-        raise NotImplementedError
 
     def __sklearn_tags__(self) -> Any:
         """What this estimator takes: two classes, missing values, categories."""

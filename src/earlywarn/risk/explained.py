@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,7 +25,7 @@ __all__ = ["Explained"]
 Floats = npt.NDArray[np.float64]
 
 
-class Explained:
+class Explained(ABC):
     """What a trained model with a calibrator and a catalogue says about rows, and why."""
 
     calibrator_: Calibrator
@@ -33,13 +34,13 @@ class Explained:
     features_: FeatureSet | None
     n_jobs: int | None
 
+    @abstractmethod
     def _margins(self, matrix: npt.NDArray[np.float32]) -> Floats:
         """Log-odds of the rows of a matrix."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _contributions(self, matrix: npt.NDArray[np.float32]) -> Floats:
         """Shares of the columns in the log-odds; they and `expected_value_` add up to them."""
-        raise NotImplementedError
 
     def margin(self, X: Any) -> Floats:
         """Log-odds before calibration.

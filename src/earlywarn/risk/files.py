@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 __all__ = [
     "FORMAT",
     "MODEL",
-    "column_from_dict",
-    "column_to_dict",
+    "described",
     "describing",
     "fill",
     "kind_of",
     "pack",
     "parameters_of",
+    "restore_described",
     "to_files",
     "unpack",
 ]
@@ -60,9 +60,7 @@ def to_files(model: CalibratedModel, own: Mapping[str, Any], parts: Mapping[str,
         The same bytes for the same model.
     """
     content = {
-        "parameters": parameters_of(model),
-        "columns": [column_to_dict(column) for column in model.columns_],
-        "has_column_names": hasattr(model, "feature_names_in_"),
+        **described(model),
         "classes": model.classes_.tolist(),
         "classes_dtype": "O" if model.classes_.dtype.kind in "UO" else model.classes_.dtype.str,
         "calibration": model.calibration_.to_dict(),
@@ -122,6 +120,24 @@ def unpack(name: str, kind: str, content: Mapping[str, bytes]) -> tuple[dict[str
     return stored, {part: content[part] for part in named}
 
 
+def described(model: Any) -> dict[str, Any]:
+    """Parameters and columns of a fitted estimator, ready for JSON."""
+    return {
+        "parameters": parameters_of(model),
+        "columns": [_column_to_dict(column) for column in model.columns_],
+        "has_column_names": hasattr(model, "feature_names_in_"),
+    }
+
+
+def restore_described(model: Any, stored: Mapping[str, Any]) -> None:
+    """Give a new estimator what `described` told."""
+    model.set_params(**stored["parameters"])
+    model.columns_ = tuple(_column_from_dict(column) for column in stored["columns"])
+    model.n_features_in_ = len(model.columns_)
+    if stored["has_column_names"]:
+        model.feature_names_in_ = np.array([column.name for column in model.columns_], dtype=object)
+
+
 def parameters_of(model: Any) -> dict[str, Any]:
     """Parameters of an estimator that do not belong to a machine or to another file."""
     return {key: value for key, value in model.get_params(deep=False).items() if key not in NOT_STORED}
@@ -171,11 +187,7 @@ def describing(name: str) -> Iterator[None]:
 
 
 def _restore(model: CalibratedModel, stored: Mapping[str, Any], parts: Mapping[str, bytes]) -> None:
-    model.set_params(**stored["parameters"])
-    model.columns_ = tuple(column_from_dict(column) for column in stored["columns"])
-    model.n_features_in_ = len(model.columns_)
-    if stored["has_column_names"]:
-        model.feature_names_in_ = np.array([column.name for column in model.columns_], dtype=object)
+    restore_described(model, stored)
     model.classes_ = np.array(stored["classes"], dtype=np.dtype(stored["classes_dtype"]))
     model.calibration_ = _calibration(stored["calibration"])
     model.calibrator_ = model.calibration_.calibrator
@@ -216,14 +228,14 @@ def _parsed(name: str, raw: bytes) -> dict[str, Any]:
     return dict(stored)
 
 
-def column_to_dict(column: Column) -> dict[str, Any]:
+def _column_to_dict(column: Column) -> dict[str, Any]:
     """A column, ready for JSON."""
     labels = list(column.codes.labels) if column.codes else None
     return {"name": column.name, "direction": column.direction, "labels": labels}
 
 
-def column_from_dict(stored: Mapping[str, Any]) -> Column:
-    """A column from `column_to_dict`."""
+def _column_from_dict(stored: Mapping[str, Any]) -> Column:
+    """A column from `_column_to_dict`."""
     labels = stored["labels"]
     codes = None if labels is None else CategoryCodes(tuple(labels))
     return Column(stored["name"], stored["direction"], codes)

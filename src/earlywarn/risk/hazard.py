@@ -21,7 +21,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from earlywarn.errors import DataError, NotEnoughHistoryError
 from earlywarn.risk import files
-from earlywarn.risk.boosting import grown
+from earlywarn.risk.boosting import grown, loaded
 from earlywarn.risk.columns import Column, catalogue_of, encode, learn_columns, read_frame
 from earlywarn.risk.paydays import PayDays
 from earlywarn.risk.periods import HORIZON_DAYS, MOST_PERIODS, Odds, Times, at_risk, days_of, edges_of, times_of
@@ -30,7 +30,7 @@ from earlywarn.risk.rows import ENOUGH_OF_EACH_CLASS, check_same_index
 if TYPE_CHECKING:
     from earlywarn.features.catalogue import FeatureSet
 
-__all__ = ["HORIZON_DAYS", "MOST_PERIODS", "PaymentDayModel"]
+__all__ = ["HORIZON_DAYS", "MODEL", "MOST_PERIODS", "TREES", "PaymentDayModel"]
 
 Floats = npt.NDArray[np.float64]
 Days = npt.NDArray[np.int64]
@@ -200,9 +200,7 @@ class PaymentDayModel(BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self, "edges_")
         lowest = -np.finfo(np.float64).max  # JSON knows no infinity
         content = {
-            "parameters": files.parameters_of(self),
-            "columns": [files.column_to_dict(column) for column in self.columns_],
-            "has_column_names": hasattr(self, "feature_names_in_"),
+            **files.described(self),
             "edges": self.edges_.tolist(),
             "base": np.clip(self.odds_.base, lowest, -lowest).tolist(),
             "within": self.odds_.within.tolist(),
@@ -233,19 +231,14 @@ class PaymentDayModel(BaseEstimator):  # type: ignore[misc]
         stored, parts = files.unpack(MODEL, cls.__name__, content)
         model = cls(features)
         with files.describing(MODEL):
-            model.set_params(**stored["parameters"])
-            model.columns_ = tuple(files.column_from_dict(column) for column in stored["columns"])
-            model.n_features_in_ = len(model.columns_)
-            if stored["has_column_names"]:
-                model.feature_names_in_ = np.array([column.name for column in model.columns_], dtype=object)
+            files.restore_described(model, stored)
             model.edges_ = np.array(stored["edges"], dtype=np.int64)
             base, furthest = np.array(stored["base"], dtype=np.float64), np.finfo(np.float64).max
             base = np.where(np.abs(base) >= furthest, np.sign(base) * np.inf, base)
             model.odds_ = Odds(base, np.array(stored["within"], dtype=np.float64))
             model.booster_, model.n_trees_ = None, 0
             if parts:
-                model.booster_ = xgb.Booster({"nthread": model.n_jobs or 0})
-                model.booster_.load_model(bytearray(parts[TREES]))
+                model.booster_ = loaded(parts[TREES], model.n_jobs)
                 model.n_trees_ = model.booster_.num_boosted_rounds()
         return model
 

@@ -320,10 +320,10 @@ def measures(y: Any, p: Any, *, share: float = 0.1, amount: Any = None, sample_w
     """
     y, p, weight = _arrays(y, p, sample_weight)
     both = len(np.unique(y)) == 2
-    capture = capture_at(y, p, share, sample_weight=weight)
+    order, capture = auc(y, p, sample_weight=weight), capture_at(y, p, share, sample_weight=weight)
     found = {
-        "auc": auc(y, p, sample_weight=weight),
-        "gini": 2 * auc(y, p, sample_weight=weight) - 1,
+        "auc": order,
+        "gini": 2 * order - 1,
         "ap": float(average_precision_score(y, p, sample_weight=weight)) if both else float("nan"),
         "log_loss": log_loss(y, p, sample_weight=weight),
         "brier": float(brier_score_loss(y, p, sample_weight=weight, pos_label=1)),

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from earlywarn.errors import EarlywarnError
 from earlywarn.reasons import treeshap
 from earlywarn.risk import files
-from earlywarn.risk.boosting import Rows, train_booster
+from earlywarn.risk.boosting import Rows, loaded, train_booster
 from earlywarn.risk.calibrated import CalibratedModel
 from earlywarn.risk.columns import Column, encode, learn_columns
 from earlywarn.risk.rows import LearnableRows, is_enough
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from earlywarn.features.catalogue import FeatureSet
 
-__all__ = ["RiskModel"]
+__all__ = ["BOOSTER", "RiskModel"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -161,8 +161,7 @@ class RiskModel(CalibratedModel):
 
     def _restore(self, stored: Mapping[str, Any], parts: Mapping[str, bytes]) -> None:
         """Take the trees from a bundle."""
-        self.booster_ = xgb.Booster({"nthread": self.n_jobs or 0})
-        self.booster_.load_model(bytearray(parts[BOOSTER]))
+        self.booster_ = loaded(parts[BOOSTER], self.n_jobs)
         self.n_trees_ = self.booster_.num_boosted_rounds()
         self.expected_value_ = treeshap.expected_value(self.booster_, self.n_features_in_)
 

@@ -12,8 +12,8 @@ import pandas as pd
 from earlywarn.errors import BundleError
 from earlywarn.features.catalogue import FeatureSet
 from earlywarn.risk.calibrated import CalibratedModel
-from earlywarn.risk.files import kind_of
-from earlywarn.risk.model import RiskModel
+from earlywarn.risk.files import MODEL, kind_of
+from earlywarn.risk.model import BOOSTER, RiskModel
 from earlywarn.risk.scorecard import Scorecard
 
 __all__ = ["MODELS", "MODEL_FILES", "Predictor", "read_model", "read_predictor"]
@@ -21,7 +21,7 @@ __all__ = ["MODELS", "MODEL_FILES", "Predictor", "read_model", "read_predictor"]
 #: Kinds of models that a bundle can hold, by the name of their class.
 MODELS: dict[str, type[CalibratedModel]] = {kind.__name__: kind for kind in (RiskModel, Scorecard)}
 #: Files that a model may have.
-MODEL_FILES = ("model.json", "booster.ubj")
+MODEL_FILES = (MODEL, BOOSTER)
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def read_model(content: Mapping[str, bytes], features: FeatureSet) -> Calibrated
     """
     kind = kind_of(content)
     if kind not in MODELS:
-        raise BundleError(f"model.json holds no model but {kind!r}.", code="B522", hint=f"one of {', '.join(MODELS)}.")
+        raise BundleError(f"{MODEL} holds no model but {kind!r}.", code="B522", hint=f"one of {', '.join(MODELS)}.")
     return MODELS[kind].from_files(content, features)
 
 
@@ -98,7 +98,7 @@ def read_predictor(content: Mapping[str, bytes]) -> Predictor:
     BundleError
         B514 when features or model are missing, B52x as `RiskModel.from_files`.
     """
-    missing = [name for name in ("features.json", "model.json") if name not in content]
+    missing = [name for name in ("features.json", MODEL) if name not in content]
     if missing:
         raise BundleError("the bundle does not hold a scorer.", code="B514", found=", ".join(missing))
     features = FeatureSet.from_dict(json.loads(content["features.json"]))

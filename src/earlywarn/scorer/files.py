@@ -10,6 +10,7 @@ from earlywarn.actions.policy import Policy
 from earlywarn.errors import BundleError, FeatureError
 from earlywarn.features.catalogue import FeatureSet
 from earlywarn.outcomes import Outcome
+from earlywarn.risk import hazard
 from earlywarn.risk.base_rates import BaseRates
 from earlywarn.risk.hazard import PaymentDayModel
 from earlywarn.risk.stored import MODEL_FILES, read_model
@@ -23,7 +24,7 @@ BASE_RATES, NOTICES = "base_rates.json", "notices.json"
 #: How the names of files of the model of shocks begin.
 SHOCK = "shock_"
 _ALWAYS = {"features.json", "policy_features.json", "outcome.json", "policy.toml", "model.json", NOTICES}
-_DAYS = ("paydays.json", "paydays.ubj")
+_DAYS = (hazard.MODEL, hazard.TREES)
 _KNOWN = {*_ALWAYS, *MODEL_FILES, *_DAYS, BASE_RATES, *(SHOCK + name for name in MODEL_FILES)}
 
 

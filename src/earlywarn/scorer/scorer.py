@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from earlywarn import tracking
 from earlywarn.actions.gates import obligation_status
 from earlywarn.actions.plan import PLAN_COLUMNS
 from earlywarn.actions.policy import Policy
@@ -597,9 +598,7 @@ class Scorer:
             B510–B514, B520–B522, B515 when a file does not hold what it should, and B516 when it needs an aggregate
             of the user's own that is not there, or is another one.
         """
-        if isinstance(directory, str) and directory.startswith(("models:/", "runs:/")):
-            from earlywarn import tracking
-
+        if isinstance(directory, str) and directory.startswith(tracking.ADDRESSES):
             return cls(**from_files(tracking.download(directory, tracking_uri=tracking_uri)))
         return cls(**from_files(read_bundle(directory)))
 

@@ -69,7 +69,7 @@ def exposure_of_waiting(
     asked = sorted({int(day) for day in after})
     if not asked or asked[0] < 0:
         raise DataError("exposure is asked for days from the moment on.", code="D196", found=f"after={list(after)}")
-    owner = pd.Index(ledger.customers).get_indexer(pd.Index(observations["customer_id"].to_numpy(dtype=object)))
+    owner = ledger.owners(observations["customer_id"])
     running = accruing(ledger, moment(as_of, ledger.timezone), pool)
     who = np.unique(np.concatenate([owner, running.owner]))
     row, line = np.searchsorted(who, owner), np.searchsorted(who, running.owner)
