@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import earlywarn as ew
 from bills import invoice, ledger
 from earlywarn.errors import DataError
-from earlywarn.reasons import treeshap
+from earlywarn.reasons.treeshap import TreeShap, margins
 from earlywarn.risk.metrics import ici
 from earlywarn.risk.untreated import with_column, without_last_column
 from earlywarn.simulate import Life, World, calls_to_the_riskiest, true_p_late
@@ -96,9 +96,10 @@ def test_pruned_trees_are_the_whole_ones_at_no_contact_and_explain_themselves(
     np.testing.assert_array_equal(
         pruned.predict(xgb.DMatrix(X), output_margin=True), whole.predict(alone, output_margin=True)
     )
-    values = treeshap.contributions(pruned, X)  # refuses what does not add up
-    margin = treeshap.margins(pruned, X)
-    np.testing.assert_allclose(values.sum(axis=1) + treeshap.expected_value(pruned, 3), margin, atol=1e-4)
+    explained = TreeShap.of(pruned, 3)  # refuses what does not add up
+    values = explained.contributions(X)
+    np.testing.assert_allclose(values.sum(axis=1) + explained.expected_value, margins(pruned, X), atol=1e-5)
+    np.testing.assert_allclose(values, pruned.predict(xgb.DMatrix(X), pred_contribs=True)[:, :-1], atol=1e-5)
 
 
 def test_a_holdout_judges_alone_and_the_rest_is_told() -> None:

@@ -132,7 +132,7 @@ def _cached_in(folder: Path, numba: Any) -> Iterator[None]:
             numba.config.CACHE_DIR = before
 
 
-def step(function: Callable[..., Any]) -> Any:
+def step(function: Callable[..., Any], *, inlined: bool = False) -> Any:
     """Compile a function into the loops that call it, with no way in from Python or C.
 
     It may make no array: counting those took most of the time.
@@ -140,6 +140,8 @@ def step(function: Callable[..., Any]) -> Any:
     Parameters
     ----------
     function : callable
+    inlined : bool
+        Write it out wherever it is called, for small ones that hand over several numbers.
 
     Returns
     -------
@@ -148,7 +150,7 @@ def step(function: Callable[..., Any]) -> Any:
     """
     numba = require("numba", to="run compiled loops")
     options = {"error_model": "numpy", "_nrt": False, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-    return numba.njit(**options)(function)
+    return numba.njit(**options, **({"inline": "always"} if inlined else {}))(function)
 
 
 def compiled(signature: str, **options: Any) -> Callable[[Callable[..., Any]], Any]:

@@ -39,8 +39,8 @@ class Explained(ABC):
         """Log-odds of the rows of a matrix."""
 
     @abstractmethod
-    def _contributions(self, matrix: npt.NDArray[np.float32]) -> Floats:
-        """Shares of the columns in the log-odds; they and `expected_value_` add up to them."""
+    def _contributions(self, matrix: npt.NDArray[np.float32], margin: Floats | None = None) -> Floats:
+        """Shares of the columns in the log-odds; with `expected_value_` exactly the margins that are handed over."""
 
     def margin(self, X: Any) -> Floats:
         """Log-odds before calibration.
@@ -79,7 +79,7 @@ class Explained(ABC):
         Returns
         -------
         ndarray of float64, shape (n, k)
-            Per row they and `expected_value_` add up to `margin`.
+            Per row they and `expected_value_` add up to `margin`, but for float32 rounding (1e-5).
 
         Raises
         ------
@@ -132,7 +132,8 @@ class Explained(ABC):
             `attrs["base_log_odds"]` holds `base_log_odds_`.
         """
         frame = self._frame(X)
-        values = self._contributions(encode(frame, self.columns_))
+        matrix = encode(frame, self.columns_)
+        values = self._contributions(matrix, self._margins(matrix))
         table = reason_table(
             self.calibrator_.slope * values,
             frame,

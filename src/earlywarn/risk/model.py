@@ -12,7 +12,7 @@ import xgboost as xgb
 from sklearn.utils.validation import check_is_fitted
 
 from earlywarn.errors import EarlywarnError
-from earlywarn.reasons import treeshap
+from earlywarn.reasons.treeshap import TreeShap, margins
 from earlywarn.risk import files
 from earlywarn.risk.boosting import Rows, loaded, train_booster
 from earlywarn.risk.calibrated import CalibratedModel
@@ -74,6 +74,8 @@ class RiskModel(CalibratedModel):
     booster_ : xgboost.Booster
         Sees the float32 columns of `matrix`.
     n_trees_ : int
+    treeshap_ : TreeShap
+        The trees as they are explained; ``treeshap_.nbytes`` says what that takes in memory.
     calibrator_ : Calibrator
         `slope` and `intercept` on the booster's margin.
     calibration_ : CalibrationChoice
@@ -163,7 +165,7 @@ class RiskModel(CalibratedModel):
         """Take the trees from a bundle."""
         self.booster_ = loaded(parts[BOOSTER], self.n_jobs)
         self.n_trees_ = self.booster_.num_boosted_rounds()
-        self.expected_value_ = treeshap.expected_value(self.booster_, self.n_features_in_)
+        self._read_trees()
 
     def _learn_earlier(
         self, frame: pd.DataFrame, rows: LearnableRows, own: npt.NDArray[np.intp], judged: npt.NDArray[np.intp]
@@ -180,13 +182,13 @@ class RiskModel(CalibratedModel):
             later=(matrix, late, rows.weight[judged]) if stops else None,
         )  # fmt: skip
         self.n_trees_ = booster.num_boosted_rounds()
-        return treeshap.margins(booster, matrix, n_jobs=self.n_jobs)
+        return margins(booster, matrix)
 
     def _learn(self, frame: pd.DataFrame, rows: LearnableRows) -> None:
         self.columns_ = self._columns(frame, rows.late, rows.weight)
         every = np.arange(len(rows.late))
         self.booster_ = self._grown(encode(frame, self.columns_), rows, every, self.columns_, self.n_trees_)
-        self.expected_value_ = treeshap.expected_value(self.booster_, len(self.columns_))
+        self._read_trees()
 
     def _columns(self, frame: pd.DataFrame, late: Floats, weight: Floats) -> tuple[Column, ...]:
         learned = learn_columns(frame, late, weight, self.features_)
@@ -208,11 +210,16 @@ class RiskModel(CalibratedModel):
         )  # fmt: skip
         return without_last_column(booster) if treated.any() else booster
 
-    def _margins(self, matrix: npt.NDArray[np.float32]) -> Floats:
-        return treeshap.margins(self.booster_, matrix, n_jobs=self.n_jobs)
+    def _read_trees(self) -> None:
+        """Make ready for explaining; refuses trees whose contributions do not add up to their margins."""
+        self.treeshap_ = TreeShap.of(self.booster_, len(self.columns_))
+        self.expected_value_ = self.treeshap_.expected_value
 
-    def _contributions(self, matrix: npt.NDArray[np.float32]) -> Floats:
-        return treeshap.contributions(self.booster_, matrix, n_jobs=self.n_jobs)
+    def _margins(self, matrix: npt.NDArray[np.float32]) -> Floats:
+        return margins(self.booster_, matrix)
+
+    def _contributions(self, matrix: npt.NDArray[np.float32], margin: Floats | None = None) -> Floats:
+        return self.treeshap_.contributions(matrix, margin)
 
     def _size(self) -> dict[str, int]:
         return {"trees": self.n_trees_}

@@ -256,7 +256,7 @@ classes_, feature_names_in_, n_features_in_, training_summary_, notices_
             margin += line.weight * line.bins.evidence(matrix[:, line.at])
         return margin
 
-    def _contributions(self, matrix: npt.NDArray[np.float32]) -> Floats:
+    def _contributions(self, matrix: npt.NDArray[np.float32], margin: Floats | None = None) -> Floats:
         values = np.zeros(matrix.shape)
         for line in self.card_:
             values[:, line.at] = line.weight * (line.bins.evidence(matrix[:, line.at]) - line.mean)
