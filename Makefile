@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 ARGS   ?=
 # Which benchmarks `make bench` runs: files of benchmarks/.
-SECTION ?= stages windows world training
+SECTION ?= stages windows world training reasons
 
 BIN        := $(VENV)/bin
 READY      := $(VENV)/.ready
@@ -60,6 +60,7 @@ evidence: $(READYBENCH)  ## figures on real data, windows at 100,000 and a world
 	  --featuretools $(FEATURETOOLS)
 	EARLYWARN_EVIDENCE=docs/evidence $(BIN)/python benchmarks/world.py --customers 100000 1000000
 	EARLYWARN_EVIDENCE=docs/evidence $(BIN)/python benchmarks/training.py --rows 50000 500000
+	EARLYWARN_EVIDENCE=docs/evidence $(BIN)/python benchmarks/reasons.py
 
 wheel: $(READY)  ## build the wheel in dist/
 	$(BIN)/python -m hatchling build -t wheel
