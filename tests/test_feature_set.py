@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import json
 import pickle
 import re
@@ -135,6 +136,7 @@ def test_compute_hands_itself_over_to_the_engine(monkeypatch: pytest.MonkeyPatch
         seen.append((given, options))
         return "matrix"
 
+    importlib.import_module("earlywarn.features.stored")  # which takes more from that module
     monkeypatch.setitem(sys.modules, "earlywarn.features.build", SimpleNamespace(compute=engine))
     assert SHIPPED.compute("ledger", "obs", context="c") == "matrix"  # type: ignore[arg-type]
     assert seen == [((SHIPPED, "ledger", "obs"), {"context": "c", "progress": None})]

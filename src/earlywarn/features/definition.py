@@ -16,6 +16,9 @@ __all__ = ["EVIDENCE", "RISKS", "Family", "Feature", "need_features"]
 RISKS = ("free", "up", "down")
 EVIDENCE = ("history", "signal", "context")
 UNDATED = ("", "missing")
+TABLES = ("show", "text", "customer")
+#: Placeholders of sentences for customers that stand for words: how formal, and what differs by country.
+TERMS = ("formality", "direct_debit", "advance", "statement")
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,9 @@ class Feature:
         Placeholders of the texts: scalar expressions over ``value`` and names of other features.
     text : mapping of str to str
         The analyst's sentence by language (``en``, ``nl``, ``fr``, or with a country: ``nl-BE``).
+    customer : mapping of str to str
+        What a customer may be told of it, by language, with ``{formality}``, terms of `TERMS` and the placeholders of
+        ``text``; left out, the family's own sentence is told.
     ground : str
         Why a column that is for audit only may be used here; empty for all other features.
     undated : {"", "missing"}
@@ -80,14 +86,15 @@ class Feature:
     evidence: str = "history"
     show: Mapping[str, str] = field(default_factory=dict, hash=False)
     text: Mapping[str, str] = field(default_factory=dict, hash=False)
+    customer: Mapping[str, str] = field(default_factory=dict, hash=False)
     ground: str = ""
     undated: str = ""
     expression: Expression = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for item in _given(self):
-            checks.check_string(f"{self.name}.{item}", getattr(self, item), table=item in ("show", "text"))
-        for item in ("show", "text"):
+            checks.check_string(f"{self.name}.{item}", getattr(self, item), table=item in TABLES)
+        for item in TABLES:
             object.__setattr__(self, item, MappingProxyType(dict(getattr(self, item))))
         checks.check_name(self.name, f"feature {self.name!r}")
         checks.check_name(self.family, f"{self.name}: family {self.family!r}")
@@ -100,6 +107,8 @@ class Feature:
         checks.check_show(self.name, self.show)
         checks.check_languages(f"{self.name}: text", self.text)
         checks.check_placeholders(self.name, self.text, ("value", *self.show))
+        checks.check_languages(f"{self.name}: customer", self.customer)
+        checks.check_placeholders(f"{self.name}: customer", self.customer, ("value", *self.show, *TERMS))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Feature, tuple(_plain(getattr(self, item)) for item in _given(self))
@@ -158,6 +167,8 @@ class Family:
         By language; the name itself when left out.
     missing : mapping of str to str
         The analyst's sentence when the value is missing, by language; no placeholders.
+    customer : mapping of str to str
+        What a customer may be told where a feature says nothing to them, by language; without figures.
 
     Examples
     --------
@@ -168,28 +179,29 @@ class Family:
     name: str
     label: Mapping[str, str] = field(default_factory=dict, hash=False)
     missing: Mapping[str, str] = field(default_factory=dict, hash=False)
+    customer: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         checks.check_name(self.name, f"family {self.name!r}")
         plain = dict.fromkeys(checks.LANGUAGES, self.name.replace("_", " "))
-        for item, fallback in (("label", plain), ("missing", _UNKNOWN)):
+        for item, fallback in (("label", plain), ("missing", _UNKNOWN), ("customer", _SUITS)):
             texts = getattr(self, item)
             checks.check_string(f"family {self.name}: {item}", texts, table=True)
             checks.check_languages(f"family {self.name}: {item}", texts)
-            checks.check_placeholders(f"family {self.name}: {item}", texts, ())
+            checks.check_placeholders(f"family {self.name}: {item}", texts, TERMS if item == "customer" else ())
             object.__setattr__(self, item, MappingProxyType(dict(texts or fallback)))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Family, (self.name, dict(self.label), dict(self.missing))
+        return Family, (self.name, dict(self.label), dict(self.missing), dict(self.customer))
 
     def to_dict(self) -> dict[str, dict[str, str]]:
-        """Label and missing text by language, ready for JSON."""
-        return {"label": dict(self.label), "missing": dict(self.missing)}
+        """Label and texts by language, ready for JSON."""
+        return {"label": dict(self.label), "missing": dict(self.missing), "customer": dict(self.customer)}
 
     @classmethod
     def from_dict(cls, name: str, table: Mapping[str, Any]) -> Family:
         """Build a family from one table of ``families.toml`` or a bundle."""
-        checks.check_keys(f"family {name}", table, ("label", "missing"))
+        checks.check_keys(f"family {name}", table, ("label", "missing", "customer"))
         return cls(name, **table)
 
 
@@ -197,6 +209,11 @@ _UNKNOWN: Mapping[str, str] = {
     "en": "nothing is known about this yet",
     "nl": "hierover is nog niets bekend",
     "fr": "rien n'est encore connu à ce sujet",
+}
+_SUITS: Mapping[str, str] = {
+    "en": "we would like to know whether your bills suit you",
+    "nl": "we horen graag of de facturen {formality, select, informal {je} other {u}} goed uitkomen",
+    "fr": "nous aimerions savoir si les factures {formality, select, informal {te} other {vous}} conviennent",
 }
 
 

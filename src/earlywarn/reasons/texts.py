@@ -19,7 +19,7 @@ from earlywarn.reasons.templates import Count, Node, Placeholder, Plural, Select
 if TYPE_CHECKING:
     from earlywarn.features.catalogue import Family, Feature
 
-__all__ = ["LANGUAGES", "pick", "plain_text", "reason_text", "render"]
+__all__ = ["LANGUAGES", "pick", "plain_text", "reason_text", "render", "shown_values"]
 
 LANGUAGES = ("en", "nl", "fr")
 NOT_KNOWN = {
@@ -111,16 +111,46 @@ def reason_text(
     template = pick(feature.text, language)
     if template is None:
         return plain_text(feature.name, row[feature.name], language=language)
-    needed = placeholders(template)
     try:
-        values = {name: _shown(feature, name, row) for name in needed & ({"value"} | set(feature.show))}
+        values = shown_values(feature, template, row)
     except FeatureError as error:
         if error.code != "F216":
             raise
         return plain_text(feature.name, row[feature.name], language=language)
-    if any(formats.is_missing(value) for value in values.values()):
+    if values is None:
         return _not_known(feature, families, language)
     return render(template, values, language=language, currency=currency)
+
+
+def shown_values(feature: Feature, template: str, row: Mapping[str, object]) -> dict[str, object] | None:
+    """What the placeholders of a text mean in a row: its value, and what `show` makes of it.
+
+    Parameters
+    ----------
+    feature : Feature
+    template : str
+    row : mapping of str to float or str
+
+    Returns
+    -------
+    dict of str to object, or None
+        None where the feature or something that is shown is not known.
+
+    Raises
+    ------
+    FeatureError
+        F216 when it shows a column that the row does not have.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> shown_values(SimpleNamespace(name="s", show={}), "{value|percent}", {"s": 0.25})
+    {'value': 0.25}
+    """
+    if formats.is_missing(row.get(feature.name)):
+        return None
+    values = {name: _shown(feature, name, row) for name in placeholders(template) & ({"value"} | set(feature.show))}
+    return None if any(formats.is_missing(value) for value in values.values()) else values
 
 
 def plain_text(name: str, value: object, *, language: str) -> str:
