@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 from earlywarn.errors import FeatureError
 from earlywarn.features.catalogue import Feature, FeatureSet
 from earlywarn.reasons.codes import COLUMNS, families_of, reason_table
-from earlywarn.reasons.families import NOISE, family_sums
+from earlywarn.reasons.families import NOISE, family_sums, probability_points
 
 FAMILY = ("history", "usage", "history", "other", "usage", "debt")
 VALUES = st.floats(-3, 3).map(lambda value: round(value, 3))
@@ -104,3 +104,22 @@ def test_a_language_nobody_wrote_texts_in_is_refused_with_those_there_are():
     with pytest.raises(FeatureError, match="known here: en, fr, nl") as caught:
         table(np.ones((1, 6)), language="de-DE")
     assert caught.value.code == "F262"
+
+
+@given(CONTRIBUTIONS, st.floats(-6, 4))
+def test_points_of_probability_add_up_to_the_change_in_probability_and_keep_sign_and_order(contributions, base):
+    points = probability_points(contributions, base)
+    gained = 1 / (1 + np.exp(-base - contributions.sum(axis=1))) - 1 / (1 + np.exp(-base))
+    np.testing.assert_allclose(points.sum(axis=1), gained, atol=1e-12)
+    sure = np.abs(contributions.sum(axis=1)) > 1e-6
+    np.testing.assert_array_equal(np.sign(points[sure]), np.sign(contributions[sure]))
+    for row in range(len(points)):
+        order = np.argsort(contributions[row], kind="stable")
+        assert (np.diff(points[row][order]) >= -1e-15).all()
+
+
+def test_points_of_some_reasons_are_their_part_of_the_whole():
+    listed = table(np.array([[0.5, -0.2, 0.1, 0.4, 0.0, 0.2]]), top=2, base=-1.0)
+    whole = table(np.array([[0.5, -0.2, 0.1, 0.4, 0.0, 0.2]]), top=None, base=-1.0)
+    assert listed["points"].tolist() == whole["points"].head(2).tolist()
+    assert whole["points"].sum() == pytest.approx(1 / (1 + np.exp(0.0)) - 1 / (1 + np.exp(1.0)))

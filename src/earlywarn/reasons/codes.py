@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from earlywarn.errors import FeatureError, suggest
-from earlywarn.reasons.families import FamilySums, family_sums
+from earlywarn.reasons.families import FamilySums, family_sums, probability_points
 from earlywarn.reasons.formats import locale_of
 from earlywarn.reasons.texts import LANGUAGES, plain_text, reason_text
 
@@ -42,6 +42,7 @@ def reason_table(
     top: int | None,
     language: str,
     currency: str,
+    base: float | None = None,
 ) -> pd.DataFrame:
     """Rank the families of each row and say each in words.
 
@@ -58,6 +59,8 @@ def reason_table(
         lower it.
     language, currency : str
         As for `reason_text`.
+    base : float, optional
+        Log-odds where contributions start; then a column ``points`` follows, see `probability_points`.
 
     Returns
     -------
@@ -84,7 +87,7 @@ def reason_table(
     leading = sums.leading[rows, families]
     writer = _Writer(features, frame, language, currency)
     texts = [writer.text(names[at], row) for row, at in zip(rows.tolist(), leading.tolist(), strict=True)]
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {
             "observation": frame.index[rows],
             "rank": ranks.astype(np.int64),
@@ -94,6 +97,9 @@ def reason_table(
             "text": pd.Series(texts, dtype="str"),
         }
     )
+    if base is not None:
+        table["points"] = probability_points(sums.values, base)[rows, families]
+    return table
 
 
 def _chosen(

@@ -111,7 +111,9 @@ class Explained(ABC):
             feature_names=[column.name for column in self.columns_],
         )
 
-    def reason_codes(self, X: Any, top: int | None = 3, language: str = "en", currency: str = "EUR") -> pd.DataFrame:
+    def reason_codes(
+        self, X: Any, top: int | None = 3, language: str = "en", currency: str = "EUR", *, points: bool = False
+    ) -> pd.DataFrame:
         """Why each row is at risk: families in order, with a sentence each.
 
         Parameters
@@ -124,6 +126,9 @@ class Explained(ABC):
             "en", "nl", "fr", or with a territory: "nl-BE".
         currency : str
             ISO 4217 code of amounts in texts.
+        points : bool
+            Add a column ``points``: each contribution as points of probability, in proportion, so that those of
+            ``top=None`` add up to p_late less the probability at `base_log_odds_`.
 
         Returns
         -------
@@ -141,6 +146,7 @@ class Explained(ABC):
             top=top,
             language=language,
             currency=currency,
+            base=self.base_log_odds_ if points else None,
         )
         table.attrs["base_log_odds"] = self.base_log_odds_
         return table
