@@ -168,7 +168,7 @@ def _shown(feature: Feature) -> list[str]:
 
 
 def _plain(feature: Feature, name: str, text: str) -> Feature:
-    return replace(feature, name=name, value=text, show={}, text={})
+    return replace(feature, name=name, value=text, show={}, text={}, customer={})
 
 
 def _scalar(value: Any) -> Value:

@@ -12,6 +12,7 @@ import pandas as pd
 from earlywarn.errors import DataError
 from earlywarn.extras import require
 from earlywarn.plots.canvas import INK, RAISES, new_axes
+from earlywarn.plots.days import date_axis, day_of, moment_of
 from earlywarn.plots.lanes import LETTERS, LEVEL, MARKS, WINDOW, Lane, draw_lane, heights_of
 from earlywarn.plots.words import in_words
 
@@ -102,7 +103,7 @@ class TimelineDisplay:
         _need(aggregates, ("aggregate", "start", "end", "said"))
         _need(facts, ("aggregate", "happened_at", "fate") if len(facts) else ())
         lanes = [_lane(row, facts) for row in aggregates.to_dict("records")]
-        return cls(tuple(lanes), _day(as_of), _day(due_on), title)
+        return cls(tuple(lanes), day_of(as_of), day_of(due_on), title)
 
     def plot(self, ax: Axes | None = None, *, title: str = "", language: str = "en") -> Self:
         """Draw the lanes, with the windows shaded and lines at ``as_of`` and the due day.
@@ -129,7 +130,7 @@ class TimelineDisplay:
         for place, lane in enumerate(self.lanes):
             draw_lane(ax, lane, place, self._scale(lane, low, high))
         self._ticks(ax, language)
-        _dates(ax, low, high)
+        date_axis(ax, low, high)
         ax.axvline(self.as_of, color=INK, linewidth=1.3, zorder=2)
         if not np.isnan(self.due_on):
             ax.axvline(self.due_on, color=RAISES, linewidth=1.3, linestyle="--", zorder=2)
@@ -186,28 +187,12 @@ class TimelineDisplay:
             handles.append(lines.Line2D([], [], color=LEVEL, linewidth=1.8, label=_word("level", language)))
         for word, when, colour, style in (("as_of", self.as_of, INK, "-"), ("due", self.due_on, RAISES, "--")):
             if not np.isnan(when):
-                label = f"{_word(word, language)} {_moment(when):%Y-%m-%d}"
+                label = f"{_word(word, language)} {moment_of(when):%Y-%m-%d}"
                 handles.append(lines.Line2D([], [], color=colour, linestyle=style, linewidth=1.3, label=label))
         ax.legend(
             handles=handles, loc="upper left", bbox_to_anchor=(0.0, 0.0), ncols=len(handles), borderaxespad=2.6,
             frameon=False, fontsize=8, handlelength=1.3, handletextpad=0.5, columnspacing=1.3,
         )  # fmt: skip
-
-
-def _dates(ax: Axes, low: float, high: float) -> None:
-    """Days that are easy to read, written alike in every language: first of months, or weeks in a short picture."""
-    span = high - low
-    if span > 120:
-        months = pd.date_range(_moment(np.ceil(low)), _moment(high), freq="MS")
-        step = max(1, int(np.ceil(len(months) / 9)))
-        step = next(wide for wide in (1, 2, 3, 6, 12, 24, 60, 1200) if wide >= step)
-        shown = [month for month in months if (month.year * 12 + month.month - 1) % step == 0]
-        labels = [f"{month:%Y-%m}" for month in shown]
-    else:
-        step = next(wide for wide in (1, 2, 7, 14) if span / wide <= 9 or wide == 14)
-        shown = list(pd.date_range(_moment(np.ceil(low)), _moment(high), freq=f"{step}D"))
-        labels = [f"{day:%Y-%m-%d}" for day in shown]
-    ax.set_xticks([_day(day) for day in shown], labels, fontsize=8)
 
 
 def _lane(row: dict[Any, Any], facts: pd.DataFrame) -> Lane:
@@ -217,9 +202,9 @@ def _lane(row: dict[Any, Any], facts: pd.DataFrame) -> Lane:
     return Lane(
         label=str(row["aggregate"]),
         said=str(row["said"]),
-        start=_day(row["start"]),
-        end=_day(row["end"]),
-        days=np.array([_day(moment) for moment in moments], dtype=np.float64),
+        start=day_of(row["start"]),
+        end=day_of(row["end"]),
+        days=np.array([day_of(moment) for moment in moments], dtype=np.float64),
         values=np.asarray(numbers, dtype=np.float64),
         kinds=tuple(fate if fate in MARKS else "left out" for fate in own["fate"]) if len(own) else (),
         level=float(row.get("level", np.nan)),
@@ -238,12 +223,3 @@ def _need(frame: pd.DataFrame, columns: tuple[str, ...]) -> None:
 
 def _word(word: str, language: str) -> str:
     return in_words("timeline", word, language)
-
-
-def _day(moment: Any) -> float:
-    """Days since 1970; NaN for a moment that is missing."""
-    return (pd.Timestamp(moment) - pd.Timestamp(0)) / pd.Timedelta(days=1) if pd.notna(moment) else float("nan")
-
-
-def _moment(day: float) -> pd.Timestamp:
-    return pd.Timestamp(0) + pd.Timedelta(days=day)

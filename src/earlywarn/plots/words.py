@@ -95,6 +95,13 @@ _WORDS: Mapping[str, Mapping[str, tuple[str, str, str]]] = {
         "other": ("other", "overige", "autres"),
         "by": ("by", "per", "par"),
     },
+    "lane": {
+        "usage": ("usage", "verbruik", "consommation"),
+        "invoices": ("bills", "facturen", "factures"),
+        "payments": ("payments", "betalingen", "paiements"),
+        "returns": ("returned", "teruggekomen", "rejetés"),
+        "contacts": ("contacts", "contacten", "contacts"),
+    },
     "timeline": {
         "window": ("window", "periode", "période"),
         "used": ("used", "gebruikt", "utilisé"),
@@ -113,7 +120,7 @@ def in_words(group: str, word: str | None, language: str = "en") -> str:
 
     Parameters
     ----------
-    group : {"action", "life", "angle", "channel", "history", "signal", "label", "timeline"}
+    group : {"action", "life", "angle", "channel", "history", "signal", "label", "lane", "timeline"}
     word : str or None
     language : str
         "en", "nl", "fr", or one with a territory; any other is answered in English.

@@ -10,7 +10,7 @@ from typing import Any
 from earlywarn.reasons.texts import LANGUAGES
 from earlywarn.reasons.voices import customer_text, rendered, words_file
 
-__all__ = ["CallCard", "call_card"]
+__all__ = ["CallCard", "call_card", "families_told"]
 
 #: Headings of a card: English, Dutch, French.
 _HEADINGS = {
@@ -125,6 +125,17 @@ def call_card(
         language=language,
         **spoken,
     )
+
+
+def families_told(angle: str) -> tuple[str, ...]:
+    """Families whose facts fit an angle; none means any.
+
+    Examples
+    --------
+    >>> families_told("due_day")
+    ('timing',)
+    """
+    return tuple(words_file("cards").get(angle, {}).get("families", ()))
 
 
 def _said(texts: Any, *, language: str, formality: str) -> tuple[str, ...]:

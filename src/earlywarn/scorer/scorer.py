@@ -30,6 +30,7 @@ from earlywarn.risk.calibrated import CalibratedModel
 from earlywarn.risk.hazard import PaymentDayModel
 from earlywarn.risk.newcomers import groups_of, has_history, with_base_rates
 from earlywarn.risk.paydays import PayDays
+from earlywarn.scorer.asking import Asked
 from earlywarn.scorer.columns import SCORE_COLUMNS, contract_columns, day_after, exposures, moment_notice, moment_of
 from earlywarn.scorer.files import from_files, to_files
 from earlywarn.scorer.waiting import DAYS, exposure_of_waiting
@@ -52,7 +53,7 @@ class _Scored(NamedTuple):
     matrix: pd.DataFrame
 
 
-class Scorer:
+class Scorer(Asked):
     """Features, outcome, fitted model and policy together.
 
     Parameters

@@ -386,6 +386,47 @@ class Ledger:
         cut = {name: facts.known_before(at) for name, facts in self._tables.items()}
         return Ledger(replace(self._checked, tables=MappingProxyType(cut), until=min(self._checked.until, at)))
 
+    def table(self, name: str) -> Facts:
+        """Facts of a table as they were checked, without what is worked out of them."""
+        self.facts(name)  # refuses a name that is not there
+        return self._tables[name]
+
+    def of_customers(self, customers: Any) -> Ledger:
+        """The facts of some debtors, and of all regions.
+
+        Parameters
+        ----------
+        customers : iterable of str
+
+        Returns
+        -------
+        Ledger
+            `customers` stays the list of all, so that codes mean the same.
+        """
+        wanted = np.zeros(len(self.customers) + 1, dtype=bool)
+        wanted[self.owners(list(customers))] = True
+        wanted[-1] = False  # of nobody known
+        return self.with_tables(
+            {
+                name: facts.take(wanted[facts.owner])
+                for name, facts in self._tables.items()
+                if facts.entity == "customer"
+            }
+        )
+
+    def with_tables(self, tables: Mapping[str, Facts]) -> Ledger:
+        """The same ledger with other facts in some tables; streams are worked out anew.
+
+        Parameters
+        ----------
+        tables : mapping of str to Facts
+
+        Returns
+        -------
+        Ledger
+        """
+        return Ledger(replace(self._checked, tables=MappingProxyType({**self._tables, **tables})))
+
     # -- derived -----------------------------------------------------------------------------------------
 
     @cached_property

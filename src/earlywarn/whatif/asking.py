@@ -1,0 +1,145 @@
+"""Asking the model again about changed data: the same obligations at the same moment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from earlywarn.dates import US_PER_DAY, moment
+from earlywarn.features.catalogue import FeatureSet
+from earlywarn.features.context import Context
+from earlywarn.tables.ledger import Ledger
+from earlywarn.whatif.changes import Change, changed_bills, changed_ledger
+
+__all__ = ["Question"]
+
+Floats = npt.NDArray[np.float64]
+#: Days back over which the usual bill is taken.
+USUAL_DAYS = 400
+
+
+@dataclass(frozen=True)
+class Question:
+    """Obligations of some debtors at a moment, ready to be asked about.
+
+    Parameters
+    ----------
+    ledger : Ledger
+        As it was known at the moment, of these debtors only.
+    obs : DataFrame, shape (n, …)
+        As from `Outcome.standing`.
+    features : FeatureSet
+        Of the model.
+    observe : callable
+        Gives the obligations that stand open in a ledger.
+    predict : callable
+        Gives the probability of each row of a matrix, handed ledger, observations and matrix.
+    context : Context
+        Of the whole book.
+    """
+
+    ledger: Ledger
+    obs: pd.DataFrame
+    features: FeatureSet
+    observe: Callable[[Ledger], pd.DataFrame]
+    predict: Callable[[Ledger, pd.DataFrame, pd.DataFrame], Floats]
+    context: Context
+
+    @property
+    def at(self) -> int:
+        """The moment, in microseconds."""
+        return moment(self.obs["as_of"].iloc[0], self.ledger.timezone)
+
+    def only(self, place: int) -> Question:
+        """The same question about one obligation."""
+        return replace(self, obs=self.obs.iloc[[place]].reset_index(drop=True))
+
+    def asked(self, changes: Sequence[Change] = ()) -> pd.DataFrame:
+        """What the model says after changes.
+
+        Parameters
+        ----------
+        changes : sequence of Change
+
+        Returns
+        -------
+        DataFrame, shape (n, 2)
+            p_late and amount (what would be open), index of ``obs``.
+        """
+        return self.asked_all([changes])[0]
+
+    def asked_all(self, sets: Iterable[Sequence[Change]]) -> list[pd.DataFrame]:
+        """What the model says after each of several sets of changes; equal changes of facts are made once.
+
+        Parameters
+        ----------
+        sets : iterable of sequence of Change
+
+        Returns
+        -------
+        list of DataFrame, as from `asked`
+        """
+        listed = [tuple(changes) for changes in sets]
+        found: dict[int, pd.DataFrame] = {}
+        by_facts: dict[tuple[Change, ...], list[int]] = {}
+        for place, changes in enumerate(listed):
+            facts = tuple(change for change in changes if change.kind in ("usage", "price", "income", "autopay"))
+            by_facts.setdefault(facts, []).append(place)
+        for facts, places in by_facts.items():
+            ledger = changed_ledger(self.ledger, facts, self.at)
+            bills = self._bills(ledger, facts)
+            usual = _usual_bills(self.ledger, bills, self.at)
+            frames = [changed_bills(bills, listed[place], usual) for place in places]
+            for place, told in zip(places, self._predicted(ledger, frames), strict=True):
+                found[place] = told
+        return [found[place] for place in range(len(listed))]
+
+    def _bills(self, ledger: Ledger, facts: Sequence[Change]) -> pd.DataFrame:
+        """The obligations as they stand in a changed ledger; the amounts of running periods follow use."""
+        if not any(change.kind == "usage" for change in facts):
+            return self.obs
+        anew = self.observe(ledger).drop_duplicates("obligation_id").set_index("obligation_id")
+        bills, running = self.obs.copy(), (self.obs["stage"] == "cycle").to_numpy(dtype=bool)
+        for name in ("amount", "open_amount", "amount_low", "amount_high"):
+            if name in bills.columns:
+                told = anew[name].reindex(bills["obligation_id"]).to_numpy(dtype=np.float64)
+                own = bills[name].to_numpy(dtype=np.float64)
+                bills[name] = np.where(running & ~np.isnan(told), told, own)
+        return bills
+
+    def _predicted(self, ledger: Ledger, frames: list[pd.DataFrame]) -> list[pd.DataFrame]:
+        joined = pd.concat(frames, ignore_index=True)
+        matrix = self.features.compute(ledger, joined, context=self.context)
+        lead = [feature.name for feature in self.features if _is_lead(feature.expression)]
+        if lead:
+            as_it_was = joined.assign(due_on=np.tile(self.obs["due_on"].to_numpy(), len(frames)))
+            matrix[lead] = self.features.select(*lead).compute(ledger, as_it_was, context=self.context)
+        p_late = self.predict(ledger, joined, matrix)
+        amounts = joined["open_amount"].to_numpy(dtype=np.float64)
+        n = len(self.obs)
+        return [
+            pd.DataFrame(
+                {"p_late": p_late[place * n : (place + 1) * n], "amount": amounts[place * n : (place + 1) * n]},
+                index=self.obs.index,
+            )
+            for place in range(len(frames))
+        ]
+
+
+def _is_lead(expression: object) -> bool:
+    """Whether a feature says nothing but how many days there are to the due day."""
+    fields = {leaf.column for leaf in expression.fields}  # type: ignore[attr-defined]
+    return fields == {"days_to_due"} and not expression.aggregates  # type: ignore[attr-defined]
+
+
+def _usual_bills(ledger: Ledger, obs: pd.DataFrame, at: int) -> Floats:
+    """Median bill of each debtor over the last days; missing where there is none."""
+    invoices = ledger.table("invoices").current()
+    amount = invoices.numbers("amount") / 10**ledger.digits
+    counted = (invoices.happened_at >= at - USUAL_DAYS * US_PER_DAY) & (invoices.known_at < at) & (amount > 0)
+    medians = pd.Series(amount[counted]).groupby(invoices.owner[counted]).median()
+    return medians.reindex(ledger.owners(obs["customer_id"])).to_numpy(dtype=np.float64)
