@@ -33,5 +33,8 @@ def signed(value: float) -> str:
     --------
     >>> signed(-0.125), signed(1.5)
     ('−0.12', '+1.50')
+    >>> signed(-0.001)
+    '0.00'
     """
-    return f"{value:+.2f}".replace("-", "−")
+    text = f"{value:+.2f}".replace("-", "−")
+    return "0.00" if text in ("+0.00", "−0.00") else text

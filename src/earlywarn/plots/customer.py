@@ -26,6 +26,8 @@ _MARKS = {
     "usage": ("", PALE), "invoices": ("s", INK), "payments": ("o", LOWERS), "returns": ("X", RAISES),
     "contacts": ("D", "#7d6b91"),
 }  # fmt: skip
+#: Height of a window's line below the lanes.
+STEP = 0.4
 _SHADES = ("#f3d9d2", "#e2ecf2", "#f5ecd3")
 
 
@@ -118,20 +120,20 @@ class CustomerDisplay:
             Itself, with `ax_` and `figure_`.
         """
         count = max(len(self.lanes), 1)
-        ax = ax if ax is not None else new_axes((11.0, 0.75 * count + 0.3 * len(self.windows) + 1.2))
+        ax = ax if ax is not None else new_axes((11.0, 0.75 * (count + STEP * len(self.windows)) + 1.2))
         for place, lane in enumerate(self.lanes):
             self._lane(ax, lane, place)
         for at, window in enumerate(self.windows.itertuples()):
-            low = count + 0.32 * at
+            low = count + STEP * at
             start, end = day_of(window.start), day_of(window.end)
             ax.axvspan(start, end, color=_SHADES[at % len(_SHADES)], alpha=0.35, zorder=0)
             ax.hlines(low, start, end, color=INK, linewidth=3, alpha=0.55)
-            ax.text(end, low, f"  {window.label}", va="center", ha="left", fontsize=7.5, color=INK)
+            ax.text(start, low - 0.06, f" {window.label}", va="bottom", ha="left", fontsize=7.5, color=INK)
         ax.axvline(day_of(self.as_of), color=INK, linewidth=1.3)
         if pd.notna(self.due_on):
             ax.axvline(day_of(self.due_on), color=RAISES, linewidth=1.3, linestyle="--")
         ax.set_yticks(np.arange(count), [in_words("lane", lane, language) for lane in self.lanes] or [""])
-        ax.set_ylim(count - 0.4 + 0.32 * len(self.windows), -0.6)
+        ax.set_ylim(count - 0.4 + STEP * len(self.windows), -0.6)
         ax.margins(x=0.03)
         date_axis(ax, *ax.get_xlim())
         ax.tick_params(labelsize=8)

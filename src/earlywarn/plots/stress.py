@@ -101,7 +101,7 @@ class StressDisplay:
         gap = 0.01 * float(max(self.amounts.max(initial=0.0), 1e-9))
         for place, value, p_late in zip(places, self.amounts, self.risks, strict=True):
             ax.text(value + gap, place, f"{value:,.0f}  ({p_late:.1%})", va="center", ha="left", color=INK)
-        ax.set_xlim(0, 1.25 * float(max(self.amounts.max(initial=0.0), 1e-9)))
+        ax.set_xlim(0, 1.4 * float(max(self.amounts.max(initial=0.0), 1e-9)))
         ax.set_yticks(places, labels)
         ax.invert_yaxis()
         ax.set_xlabel(f"{amount}; {risk} (%)")

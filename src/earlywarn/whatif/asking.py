@@ -12,6 +12,8 @@ import pandas as pd
 from earlywarn.dates import US_PER_DAY, moment
 from earlywarn.features.catalogue import FeatureSet
 from earlywarn.features.context import Context
+from earlywarn.features.definition import Feature
+from earlywarn.features.segments import group_counts
 from earlywarn.tables.ledger import Ledger
 from earlywarn.whatif.changes import Change, changed_bills, changed_ledger
 
@@ -114,10 +116,10 @@ class Question:
     def _predicted(self, ledger: Ledger, frames: list[pd.DataFrame]) -> list[pd.DataFrame]:
         joined = pd.concat(frames, ignore_index=True)
         matrix = self.features.compute(ledger, joined, context=self.context)
-        lead = [feature.name for feature in self.features if _is_lead(feature.expression)]
-        if lead:
-            as_it_was = joined.assign(due_on=np.tile(self.obs["due_on"].to_numpy(), len(frames)))
-            matrix[lead] = self.features.select(*lead).compute(ledger, as_it_was, context=self.context)
+        kept = [feature.name for feature in self.features if _stays(feature)]
+        if kept:
+            as_it_was = self.features.select(*kept).compute(self.ledger, self.obs, context=self.context)
+            matrix[kept] = pd.concat([as_it_was] * len(frames), ignore_index=True)
         p_late = self.predict(ledger, joined, matrix)
         amounts = joined["open_amount"].to_numpy(dtype=np.float64)
         n = len(self.obs)
@@ -130,10 +132,11 @@ class Question:
         ]
 
 
-def _is_lead(expression: object) -> bool:
-    """Whether a feature says nothing but how many days there are to the due day."""
-    fields = {leaf.column for leaf in expression.fields}  # type: ignore[attr-defined]
-    return fields == {"days_to_due"} and not expression.aggregates  # type: ignore[attr-defined]
+def _stays(feature: Feature) -> bool:
+    """Whether a feature stays as it is: the lead, and what it says is of other customers."""
+    expression = feature.expression
+    is_lead = {leaf.column for leaf in expression.fields} == {"days_to_due"} and not expression.aggregates
+    return is_lead or bool(group_counts(feature.value))
 
 
 def _usual_bills(ledger: Ledger, obs: pd.DataFrame, at: int) -> Floats:
