@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import random
 from contextlib import redirect_stdout
 from pathlib import Path
 
@@ -17,8 +18,10 @@ from earlywarn.cli.main import VERBS, main
 from earlywarn.features.catalogue import FeatureSet
 from earlywarn.features.definition import Feature
 from earlywarn.reasons.asked import FeatureExplanation, explain_feature
+from earlywarn.reasons.call_card import call_card
 from earlywarn.reasons.observation import standing
 from earlywarn.reasons.reference import family_page
+from earlywarn.reasons.voices import ANGLES, FORMALITIES, customer_text, own_fact
 from earlywarn.simulate import make_biller
 from earlywarn.tables.ledger import Ledger
 from earlywarn.tables.schema import STREAMS, TABLES, Column, TableSchema
@@ -29,7 +32,7 @@ WIDTH = "100"
 def write(folder: Path) -> None:
     """Write every page into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, text in {"tables": tables(), "features": features(), "cli": command_line()}.items():
+    for name, text in {"tables": tables(), "features": features(), "cli": command_line(), "aloud": aloud()}.items():
         (folder / f"{name}.md").write_text(text, encoding="utf-8")
 
 
@@ -111,6 +114,48 @@ def _drawn(told: FeatureExplanation, file: Path) -> str:
     pyplot.close(figure)
     name = told.trace.feature.name
     return f"![{name} on one customer's timeline]({file.name})\n\n`{name}` on a generated customer's timeline."
+
+
+def aloud(count: int = 20, seed: int = 20261130) -> str:
+    """Different texts for customers, drawn at random: messages, openings of calls, questions."""
+    draw = random.Random(seed)
+    sections = []
+    for language, locales in (
+        ("English", ("en",)),
+        ("Nederlands", ("nl-NL", "nl-BE")),
+        ("Français", ("fr-BE", "fr-FR")),
+    ):
+        told: dict[str, str] = {}
+        while len(told) < count:
+            tag, form, text = _spoken(draw, locales)
+            told.setdefault(text, f"- ({tag}, {form}) {text}")
+        sections.append("\n".join([f"### {language}", "", *told.values(), ""]))
+    return "\n".join(sections)
+
+
+def _spoken(draw: random.Random, locales: tuple[str, ...]) -> tuple[str, str, str]:
+    """One text for a customer: locale, form of address, words."""
+    features = FeatureSet.default()
+    tag, form = draw.choice(locales), draw.choice(FORMALITIES)
+    style = {"language": tag, "formality": form}
+    due, amount = pd.Timestamp("2026-12-01") + pd.Timedelta(days=draw.randrange(90)), round(draw.uniform(12, 240), 2)
+    figures = {
+        "amount": amount, "on": due, "until": due - pd.Timedelta(days=3), "change": 0.2, "more": round(1.2 * amount, 2),
+    }  # fmt: skip
+    kind = draw.choice(("message", "message", "opening", "question"))
+    if kind == "message":
+        angle = draw.choice([one for one in ANGLES if one != "service_call_opening"])
+        return tag, form, customer_text(angle, figures, **style)
+    card = call_card("c", draw.choice(ANGLES), **style)
+    if kind == "question":
+        return tag, form, draw.choice(card.questions)
+    feature = draw.choice([one for one in features if one.customer])
+    value = {"share": draw.random(), "flag": 1.0, "log ratio": draw.uniform(0.3, 1.5), "currency": amount}.get(
+        feature.unit
+    )
+    fact = own_fact(feature, {feature.name: draw.randrange(1, 4) if value is None else value}, **style)
+    fact = draw.choice((fact, None))
+    return tag, form, call_card("c", draw.choice(ANGLES), fact, name="Noor", company="Aqua", **style).opening
 
 
 def command_line() -> str:

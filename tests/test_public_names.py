@@ -17,6 +17,7 @@ import earlywarn as ew
 
 CLASSES = [
     "BaseRates",
+    "Change",
     "Feature",
     "FeatureSet",
     "Ledger",
@@ -34,10 +35,14 @@ FUNCTIONS = [
     "aggregate",
     "audit_leakage",
     "backtest",
+    "call_card",
     "compare",
+    "customer_text",
     "explain_feature",
     "log_scorer",
     "promote",
+    "reasons_by",
+    "reasons_over_time",
     "train",
     "tune",
 ]

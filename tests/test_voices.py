@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
 import math
 import re
+from pathlib import Path
 
 import pytest
 
@@ -32,7 +34,7 @@ EXTREME = {"share": (1.0,), "flag": (1.0,), "percent": (100.0,)}
 SIGNED = ("days", "currency", "log ratio", "spreads", "days per day", "share per day")
 FIGURES = {
     "amount": 42.5, "on": "2026-04-15", "until": "2026-04-12", "usual": 30.0, "period": "maart", "month": "mei",
-    "fact": "x", "name": "Noor", "company": "Aqua", "change": 0.2, "more": 51.0,
+    "fact": "x", "wish": "y", "name": "Noor", "company": "Aqua", "change": 0.2, "more": 51.0,
 }  # fmt: skip
 
 
@@ -209,3 +211,22 @@ def test_a_card_shows_itself_as_text_and_as_a_safe_page():
 
 def test_a_card_of_an_unknown_angle_offers_help():
     assert call_card("c1", "own_angle").questions == call_card("c1", "help_offer").questions
+
+
+def test_twenty_texts_a_language_are_in_the_docs_and_none_says_what_customers_are_not_told():
+    path = Path(__file__).parents[1] / "docs" / "pages.py"
+    spec = importlib.util.spec_from_file_location("pages_of_the_docs", path)
+    pages = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(pages)
+    sections = pages.aloud().split("### ")[1:]
+    assert len(sections) == 3
+    for section, base in zip(sections, ("en", "nl", "fr"), strict=True):
+        lines = [line for line in section.splitlines() if line.startswith("- ")]
+        assert len(lines) == 20
+        for line in lines:
+            text = line.split(") ", 1)[1]
+            check_words(text, base)
+            assert_is_a_text(text, base)
+            assert not re.search(
+                r"\b(pay now|please pay|betaal nu|gelieve|veuillez payer|payez|réglez)\b", text, re.IGNORECASE
+            )

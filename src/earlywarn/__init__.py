@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from earlywarn.features.leak import audit_leakage as audit_leakage
     from earlywarn.outcomes import Outcome as Outcome
     from earlywarn.reasons.asked import explain_feature as explain_feature
+    from earlywarn.reasons.call_card import call_card as call_card
+    from earlywarn.reasons.portfolio import reasons_by as reasons_by
+    from earlywarn.reasons.portfolio import reasons_over_time as reasons_over_time
+    from earlywarn.reasons.voices import customer_text as customer_text
     from earlywarn.risk.backtest import backtest as backtest
     from earlywarn.risk.base_rates import BaseRates as BaseRates
     from earlywarn.risk.hazard import PaymentDayModel as PaymentDayModel
@@ -45,6 +49,7 @@ if TYPE_CHECKING:
     from earlywarn.scorer import train as train
     from earlywarn.tables.ledger import Ledger as Ledger
     from earlywarn.tables.store import LedgerStore as LedgerStore
+    from earlywarn.whatif.changes import Change as Change
 
     __version__: str
 
@@ -57,6 +62,11 @@ _MODULE_OF = {
     "aggregate": "features.aggregates",
     "audit_leakage": "features.leak",
     "explain_feature": "reasons.asked",
+    "reasons_by": "reasons.portfolio",
+    "reasons_over_time": "reasons.portfolio",
+    "customer_text": "reasons.voices",
+    "call_card": "reasons.call_card",
+    "Change": "whatif.changes",
     "RiskModel": "risk.model",
     "Scorecard": "risk.scorecard",
     "BaseRates": "risk.base_rates",

@@ -1,11 +1,11 @@
-"""``earlywarn explain``: why one customer's obligations have the risk they have."""
+"""``earlywarn explain``: why one customer's obligations have the risk they have, and what if."""
 
 from __future__ import annotations
 
 import argparse
 from math import exp
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from earlywarn.cli.console import check_texts, heading, language, picture_file, progress, say, say_notes
 from earlywarn.cli.folder import ledger_from
@@ -13,9 +13,21 @@ from earlywarn.cli.score import add_scoring
 from earlywarn.errors import DataError, suggest
 from earlywarn.plots.canvas import signed
 from earlywarn.plots.words import in_words
+from earlywarn.whatif.words import phrase
+
+if TYPE_CHECKING:
+    from earlywarn.scorer import Scorer
+    from earlywarn.tables.ledger import Ledger
 
 __all__ = ["add", "draw_reasons", "run", "show_reasons"]
 
+_ABOUT = """\
+Every family of reasons with its exact share in the score, in log-odds, and a sentence.
+
+  earlywarn explain tables/ --model bundle --customer K00017
+  earlywarn explain tables/ --model bundle --customer K00017 --language nl --what-if --stress
+  earlywarn explain tables/ --model bundle --customer K00017 --html K00017.html
+"""
 #: Log-odds: smaller reasons are told together.
 SMALL = 0.05
 
@@ -25,7 +37,8 @@ def add(verbs: Any) -> None:
     verb = verbs.add_parser(
         "explain",
         help="the reasons of one customer's scores, in words",
-        description="Every family of reasons with its exact share in the score, in log-odds, and a sentence.",
+        description=_ABOUT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_scoring(verb)
     verb.add_argument("--customer", required=True, metavar="ID", help="id of the customer")
@@ -34,6 +47,13 @@ def add(verbs: Any) -> None:
     )
     verb.add_argument(
         "--plot", type=picture_file, metavar="FILE.png", help="write a picture of the reasons to this file"
+    )
+    verb.add_argument(
+        "--what-if", action="store_true", help="the smallest change by which the model would say a lower band"
+    )
+    verb.add_argument("--stress", action="store_true", help="risk and amounts if prices, use or income were otherwise")
+    verb.add_argument(
+        "--html", type=Path, metavar="FILE.html", help="write a page with reasons, pictures and what if to this file"
     )
     verb.set_defaults(run=run)
 
@@ -65,7 +85,25 @@ def run(asked: argparse.Namespace) -> int:
         own = reasons[reasons["observation"] == scored.index[0]]
         draw_reasons(own, reasons.attrs["base_log_odds"], asked.language, asked.plot)
         say("", f"written: {asked.plot}")
+    _what_if(asked, scorer, ledger)
     return 0
+
+
+def _what_if(asked: argparse.Namespace, scorer: Scorer, ledger: Ledger) -> None:
+    """What was asked beyond the reasons."""
+    common: dict[str, Any] = {"horizon_days": asked.horizon}
+    if asked.what_if:
+        say("", scorer.counterfactual(ledger, asked.customer, asked.as_of, **common).text(asked.language))
+    if asked.stress:
+        told = scorer.stress_test(ledger, asked.as_of, customers=[asked.customer], **common).named(asked.language)
+        heading(phrase("stress_title", asked.language))
+        for row in told.to_dict("records"):
+            say(f"{row['name']:<44} {row['bill']:>10,.2f} {row['p_late']:>7.1%} {row['expected_open']:>10,.2f}")
+    if asked.html:
+        page = scorer.explain(ledger, asked.customer, asked.as_of, language=asked.language, **common)
+        asked.html.parent.mkdir(parents=True, exist_ok=True)
+        asked.html.write_text(f"<!doctype html><meta charset='utf-8'>{page._repr_html_()}", encoding="utf-8")
+        say("", f"written: {asked.html}")
 
 
 def show_reasons(row: Any, reasons: Any, base: float) -> None:

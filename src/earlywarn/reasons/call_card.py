@@ -85,7 +85,7 @@ def call_card(
     angle : str
         What the call is about; an angle without a card of its own gets that of ``help_offer``.
     fact : str, optional
-        What was noticed, as `customer_fact` says it; left out, that of the angle.
+        What was noticed, as `own_fact` says it; left out, the opening says what the call is about.
     language, formality : str
         As for `customer_text`.
     name, company : str
@@ -113,8 +113,8 @@ def call_card(
     cards = words_file("cards")
     own = cards.get(angle, cards["help_offer"])
     style: dict[str, Any] = {"language": language, "formality": formality}
-    told = fact or rendered(_lines(own["fact"], language, formality)[0], {}, **style)
-    opening = {"fact": told, "name": name, "company": company}
+    wish = rendered(_lines(own["wish"], language, formality)[0], {}, **style)
+    opening = {"fact": fact, "wish": wish, "name": name, "company": company}
     spoken = {part: _said(own[part], **style) for part in ("questions", "may_offer")}
     return CallCard(
         customer_id=customer_id,

@@ -21,7 +21,16 @@ from earlywarn.reasons.texts import pick, render, shown_values
 if TYPE_CHECKING:
     from earlywarn.features.catalogue import Family, Feature
 
-__all__ = ["ANGLES", "FORMALITIES", "check_words", "customer_fact", "customer_text", "rendered", "words_file"]
+__all__ = [
+    "ANGLES",
+    "FORMALITIES",
+    "check_words",
+    "customer_fact",
+    "customer_text",
+    "own_fact",
+    "rendered",
+    "words_file",
+]
 
 FORMALITIES = ("formal", "informal")
 #: Angles that have a message for customers.
@@ -63,7 +72,7 @@ def customer_text(
         One of `ANGLES`.
     values : mapping of str to number, str or date, optional
         Figures of the customer's own: ``amount``, ``on`` (a day), ``until``, ``usual``, ``period``, ``month``,
-        ``fact``, ``name``, ``company``, ``change``, ``more``. Of several sentences the first is taken whose figures
+        ``fact``, ``wish``, ``name``, ``company``, ``change``, ``more``. Of several sentences the first is taken whose figures
         are all known.
     language : str
         "en", "nl", "fr", or with a country: "nl-BE".
@@ -138,16 +147,51 @@ def customer_fact(
     >>> customer_fact(features["late_share_365d"], {"late_share_365d": 0.5}, families=features.families)
     'we would like to know whether your bills still suit you'
     """
+    own = own_fact(feature, row, language=language, formality=formality, currency=currency)
+    if own is not None:
+        return own
+    family = (families or {}).get(feature.family) or _plain_family(feature.family)
+    return rendered(pick(family.customer, language) or "", {}, language=language, formality=formality)
+
+
+def own_fact(
+    feature: Feature,
+    row: Mapping[str, object],
+    *,
+    language: str = "en",
+    formality: str = "formal",
+    currency: str = "EUR",
+) -> str | None:
+    """What a feature says to a customer itself: something that was noticed, with a figure of their own.
+
+    Parameters
+    ----------
+    feature : Feature
+    row : mapping of str to float or str
+    language, formality, currency : str
+        As for `customer_text`.
+
+    Returns
+    -------
+    str or None
+        None where it has no sentence for customers, or its value is not known.
+
+    Raises
+    ------
+    FeatureError
+        As for `customer_text`.
+    """
     template = pick(feature.customer, language)
+    if template is None:
+        return None
     try:
-        values = None if template is None else shown_values(feature, template, row)
+        values = shown_values(feature, template, row)
     except FeatureError as error:
-        if error.code != "F216":  # it shows a column that the row does not have
-            raise
-        values = None
-    if template is None or values is None:
-        family = (families or {}).get(feature.family) or _plain_family(feature.family)
-        template, values = pick(family.customer, language) or "", {}
+        if error.code == "F216":  # it shows a column that the row does not have
+            return None
+        raise
+    if values is None:
+        return None
     return rendered(template, values, language=language, formality=formality, currency=currency)
 
 

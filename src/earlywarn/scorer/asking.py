@@ -19,7 +19,7 @@ from earlywarn.outcomes import CyclePool, Outcome
 from earlywarn.reasons.call_card import CallCard, call_card, families_told
 from earlywarn.reasons.codes import families_of
 from earlywarn.reasons.portfolio import family_frame
-from earlywarn.reasons.voices import customer_fact, customer_text
+from earlywarn.reasons.voices import customer_text
 from earlywarn.risk.calibrated import CalibratedModel
 from earlywarn.scorer.columns import day_after, moment_of
 from earlywarn.scorer.explanation import CustomerExplanation, explain_customer
@@ -362,10 +362,8 @@ class Asked(ABC):
             if row.channel == "phone":
                 fact = None
                 if lead is not None:
-                    fact = customer_fact(
-                        self.features[lead], matrix.iloc[place[number]].to_dict(), currency=ledger.currency,
-                        families=self.features.families, **style,
-                    )  # fmt: skip
+                    values = matrix.iloc[place[number]].to_dict()
+                    fact = own_fact(self.features[lead], values, currency=ledger.currency, **style)
                 card = call_card(
                     str(row.customer_id),
                     str(row.angle),

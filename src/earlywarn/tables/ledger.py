@@ -387,7 +387,21 @@ class Ledger:
         return Ledger(replace(self._checked, tables=MappingProxyType(cut), until=min(self._checked.until, at)))
 
     def table(self, name: str) -> Facts:
-        """Facts of a table as they were checked, without what is worked out of them."""
+        """Facts of a table as they were checked, without what is worked out of them.
+
+        Parameters
+        ----------
+        name : str
+
+        Returns
+        -------
+        Facts
+
+        Raises
+        ------
+        DataError
+            When there is no such table (code D102).
+        """
         self.facts(name)  # refuses a name that is not there
         return self._tables[name]
 
