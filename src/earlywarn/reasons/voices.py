@@ -72,8 +72,8 @@ def customer_text(
         One of `ANGLES`.
     values : mapping of str to number, str or date, optional
         Figures of the customer's own: ``amount``, ``on`` (a day), ``until``, ``usual``, ``period``, ``month``,
-        ``fact``, ``wish``, ``name``, ``company``, ``change``, ``more``. Of several sentences the first is taken whose figures
-        are all known.
+        ``fact``, ``wish``, ``name``, ``company``, ``change``, ``more``. Of several sentences the first is taken whose
+        figures are all known.
     language : str
         "en", "nl", "fr", or with a country: "nl-BE".
     formality : {"formal", "informal"}

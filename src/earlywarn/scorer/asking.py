@@ -19,7 +19,7 @@ from earlywarn.outcomes import CyclePool, Outcome
 from earlywarn.reasons.call_card import CallCard, call_card, families_told
 from earlywarn.reasons.codes import families_of
 from earlywarn.reasons.portfolio import family_frame
-from earlywarn.reasons.voices import customer_text
+from earlywarn.reasons.voices import customer_text, own_fact
 from earlywarn.risk.calibrated import CalibratedModel
 from earlywarn.scorer.columns import day_after, moment_of
 from earlywarn.scorer.explanation import CustomerExplanation, explain_customer
