@@ -144,7 +144,7 @@ class TestCounterfactual:
         def band(p):
             return np.where(np.asarray(p) >= cut, "medium", "low").astype(object)
 
-        places = np.argsort(np.where(p_late >= cut, p_late, np.inf))[:8]  # those just above it
+        places = np.argsort(np.where(p_late >= cut, p_late, np.inf))[:4]  # those just above it
         found = [find_counterfactual(question.only(int(place)), band) for place in places]
         assert any(one.changes for one in found)
         for one in found:
@@ -211,7 +211,7 @@ class TestStress:
         self, scorer, ledger, context, question
     ):
         running = question.obs[question.obs["stage"] == "cycle"]["customer_id"]
-        some = [scorer.stress_test(ledger, customers=[who], context=context) for who in running.unique()[:12]]
+        some = [scorer.stress_test(ledger, customers=[who], context=context) for who in running.unique()[:5]]
         texts = [one.self_check(language) for one in some for language in LANGUAGES]
         assert any("€" in text for text in texts)
         whole = scorer.stress_test(ledger, context=context)
