@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from earlywarn.errors import EarlywarnError
-from earlywarn.reasons import treeshap
+from earlywarn.reasons import treeshap, treeshap_layout
 from earlywarn.reasons.trees import read_trees
 from earlywarn.reasons.treeshap import TreeShap, margins
 from earlywarn.reasons.treeshap_kernels import LANES
@@ -211,6 +211,25 @@ def test_what_cannot_be_read_is_explained_by_the_booster_itself():
     np.testing.assert_allclose(explained.contributions(X), by_xgboost(booster, X)[:, :-1], atol=1e-6)
 
 
+def test_trees_with_holes_left_by_pruning_are_explained_by_the_booster():
+    X, y = sample()
+    booster = grown(X, y, tree_method="exact", gamma=3.0, max_depth=5)
+    model = json.loads(bytes(booster.save_raw("json")))["learner"]["gradient_booster"]["model"]
+    assert any(int(tree["tree_param"]["num_deleted"]) for tree in model["trees"])
+    explained = TreeShap.of(booster, 6)
+    assert explained.layout is None
+    np.testing.assert_allclose(explained.contributions(X), by_xgboost(booster, X)[:, :-1], atol=1e-6)
+
+
+def test_what_would_take_too_much_memory_is_explained_by_the_booster(monkeypatch):
+    X, y = sample()
+    booster = grown(X, y)
+    monkeypatch.setattr(treeshap_layout, "MOST_BYTES", 1000)
+    explained = TreeShap.of(booster, 6)
+    assert explained.layout is None
+    np.testing.assert_allclose(explained.contributions(X), by_xgboost(booster, X)[:, :-1], atol=1e-6)
+
+
 def test_covers_that_do_not_add_up_and_categories_are_not_read():
     X, y = sample()
     assert read_trees(changed(grown(X, y), lambda tree: tree["sum_hessian"].__setitem__(0, 1e6))) is None
@@ -256,7 +275,8 @@ def test_nothing_is_explained_of_no_rows():
     assert TreeShap.of(grown(X, y), 6).contributions(X[:0]).shape == (0, 6)
 
 
-def test_memory_stays_in_proportion_to_the_nodes():
+def test_memory_is_what_the_bound_reckons_with():
     X, y = sample(rows=2000)
     booster = grown(X, y, trees=60, max_depth=6)
-    assert TreeShap.of(booster, 6).nbytes < 120 * len(read_trees(booster).left)
+    layout = TreeShap.of(booster, 6).layout
+    assert layout.nbytes - layout.rules.nbytes < treeshap_layout.BYTES_OF_NODE * len(read_trees(booster).left)

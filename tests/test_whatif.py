@@ -81,7 +81,8 @@ def test_changes_reach_the_features_that_read_what_was_changed_and_no_others(sco
     plain = matrix()
     for change, families in (
         (Change("usage", 0.5), {"usage", "invoice"}),
-        (Change("instalments", 2), {"invoice"}),
+        (Change("instalments", 2), {"invoice", "debt"}),
+        (Change("due_day", 10), {"invoice", "timing", "debt"}),
         (
             Change("income", 20),
             {"history", "debt", "drift", "timing", "profile", "contract", "returns", "contacts", "invoice"},
@@ -95,6 +96,11 @@ def test_changes_reach_the_features_that_read_what_was_changed_and_no_others(sco
         ]
         assert moved, change
         assert {scorer.features[name].family for name in moved} <= families, change
+    halved = matrix(Change("instalments", 2))
+    obs = question.obs
+    known = ((obs["stage"] == "issued") & (obs["lead_days"] < 14)).to_numpy()
+    assert known.any()
+    assert (halved["due_amount_14d"][known] < plain["due_amount_14d"][known]).all()  # it says the same as the bill
     more = matrix(Change("usage", 0.5))["usage_spike_30d"] - plain["usage_spike_30d"]
     np.testing.assert_allclose(more.dropna(), np.log(1.5), atol=1e-5)
 
@@ -102,7 +108,7 @@ def test_changes_reach_the_features_that_read_what_was_changed_and_no_others(sco
 def test_payments_that_would_not_be_there_yet_are_gone_and_the_others_are_later(question):
     before, after = (
         question.ledger.frame("payments"),
-        changed_ledger(question.ledger, [Change("income", 15)], question.at).frame("payments"),
+        changed_ledger(question.ledger, [Change("income", 15)], question.at, question.obs).frame("payments"),
     )
     at = question.obs["as_of"].iloc[0]
     lately = before["happened_at"] >= at - pd.Timedelta(days=90)
@@ -223,6 +229,25 @@ class TestStress:
         display = told.plot(language="nl")
         assert [label.get_text() for label in display.ax_.get_yticklabels()] == ["zoals het is", "prijzen 10% hoger"]
         assert "<table" in told._repr_html_()
+
+
+def test_who_is_held_back_is_not_asked_about(scorer, ledger, context, question):
+    scores = scorer.score(ledger, context=context)
+    held = scores[(scores["status"] != "scored") & (scores["lead_days"] >= 0)]
+    assert len(held)
+    assert not set(held["obligation_id"]) & set(question.obs["obligation_id"])
+
+
+def test_a_cost_that_is_missing_stays_missing():
+    day = pd.Timestamp("2026-03-01")
+    usage = pd.DataFrame({"customer_id": ["c"] * 2, "used_on": [day] * 2, "quantity": [1.0, 2.0], "cost": [3.0, None]})
+    bill = {"invoice_id": ["A"], "customer_id": ["c"], "issued_on": [day], "due_on": [day], "amount": [5.0]}
+    paid = {"payment_id": ["p"], "customer_id": ["c"], "paid_on": [day], "amount": [5.0]}
+    ledger = ew.Ledger.from_tables(invoices=pd.DataFrame(bill), payments=pd.DataFrame(paid), usage=usage)
+    at = moment("2026-03-10", ledger.timezone)
+    changed = changed_ledger(ledger, [Change("usage", 0.2)], at, pd.DataFrame()).frame("usage")
+    assert changed["cost"].iloc[0] == pytest.approx(3.6)
+    assert np.isnan(changed["cost"].iloc[1])
 
 
 @pytest.mark.parametrize(("kind", "size"), [("prise", 0.1), ("instalments", 0), ("usage", -2), ("due_day", 400)])

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from earlywarn.reasons.formats import tag_of
 from earlywarn.reasons.texts import LANGUAGES
 from earlywarn.reasons.voices import customer_text, rendered, words_file
 
@@ -15,10 +16,10 @@ __all__ = ["CallCard", "call_card", "families_told"]
 #: Headings of a card: English, Dutch, French.
 _HEADINGS = {
     "opening": ("Opening", "Opening", "Ouverture"),
-    "background": ("For you only", "Alleen voor jou", "Pour toi seul"),
-    "questions": ("You may ask", "Je mag vragen", "Tu peux demander"),
-    "may_offer": ("You may offer", "Je mag aanbieden", "Tu peux proposer"),
-    "must_not_say": ("You do not say", "Je zegt niet", "Tu ne dis pas"),
+    "background": ("Not to be read out", "Niet voor te lezen", "À usage interne"),
+    "questions": ("To ask", "Te vragen", "À demander"),
+    "may_offer": ("To offer", "Aan te bieden", "À proposer"),
+    "must_not_say": ("Not to say", "Niet te zeggen", "À ne pas dire"),
 }
 
 
@@ -49,7 +50,7 @@ class CallCard:
     language: str = "en"
 
     def _parts(self) -> list[tuple[str, tuple[str, ...]]]:
-        base = self.language.replace("_", "-").partition("-")[0].lower()
+        base = tag_of(self.language)[:2]
         at = LANGUAGES.index(base) if base in LANGUAGES else 0
         parts = {name: getattr(self, name) for name in _HEADINGS}
         parts["opening"] = (self.opening,)
@@ -71,6 +72,7 @@ def call_card(
     angle: str,
     fact: str | None = None,
     *,
+    wish: str | None = None,
     language: str = "en",
     formality: str = "formal",
     name: str = "…",
@@ -86,6 +88,8 @@ def call_card(
         What the call is about; an angle without a card of its own gets that of ``help_offer``.
     fact : str, optional
         What was noticed, as `own_fact` says it; left out, the opening says what the call is about.
+    wish : str, optional
+        What it is about, as `customer_fact` says it of a family; that of the angle when left out.
     language, formality : str
         As for `customer_text`.
     name, company : str
@@ -113,8 +117,8 @@ def call_card(
     cards = words_file("cards")
     own = cards.get(angle, cards["help_offer"])
     style: dict[str, Any] = {"language": language, "formality": formality}
-    wish = rendered(_lines(own["wish"], language, formality)[0], {}, **style)
-    opening = {"fact": fact, "wish": wish, "name": name, "company": company}
+    about = wish or rendered(_lines(own["wish"], language, formality)[0], {}, **style)
+    opening = {"fact": fact, "wish": about, "name": name, "company": company}
     spoken = {part: _said(own[part], **style) for part in ("questions", "may_offer")}
     return CallCard(
         customer_id=customer_id,
@@ -146,7 +150,7 @@ def _said(texts: Any, *, language: str, formality: str) -> tuple[str, ...]:
 
 def _lines(texts: Any, language: str, formality: str) -> list[str]:
     """Lines of a language, those of the asked formality first; English where it has none."""
-    base = language.replace("_", "-").partition("-")[0].lower()
+    base = tag_of(language)[:2]
     names = (f"{base}-informal", base, "en") if formality == "informal" else (base, "en")
     found = next(texts[name] for name in names if name in texts)
     return [found] if isinstance(found, str) else list(found)

@@ -29,6 +29,7 @@ __all__ = [
     "percent",
     "plain",
     "ratio",
+    "tag_of",
 ]
 
 FILTERS = ("number", "percent", "ratio", "money", "date")
@@ -63,6 +64,18 @@ def locale_of(language: str) -> Locale:
             found=str(error),
             hint='use a tag such as "en", "nl", "fr" or "nl-BE".',
         ) from None
+
+
+def tag_of(language: str) -> str:
+    """A language tag in its usual form.
+
+    Examples
+    --------
+    >>> tag_of("NL_be"), tag_of(" fr ")
+    ('nl-BE', 'fr')
+    """
+    base, _, territory = language.strip().replace("_", "-").partition("-")
+    return f"{base.lower()}-{territory.upper()}" if territory else base.lower()
 
 
 def is_missing(value: object) -> bool:

@@ -70,9 +70,10 @@ def reasons_by(frame: pd.DataFrame, groups: Any, *, at_least: int = 1) -> pd.Dat
     a         2    0.5
     b         2   -0.5
     """
-    named = pd.Series(np.asarray(groups, dtype=object), index=frame.index)
-    if len(named) != len(frame):
-        raise DataError("every row needs its group.", code="D195", found=f"{len(frame)} rows, {len(named)} groups")
+    cells = np.asarray(groups, dtype=object)
+    if cells.shape != (len(frame),):
+        raise DataError("every row needs its group.", code="D195", found=f"{len(frame)} rows, groups {cells.shape}")
+    named = pd.Series(cells, index=frame.index)
     kept = named.map(named.value_counts()).fillna(0).to_numpy() >= max(at_least, 1)
     told = frame[kept] - frame[kept].mean()
     table = told.groupby(named[kept], sort=True).mean()
@@ -103,9 +104,12 @@ def reasons_over_time(frame: pd.DataFrame, moments: Any, *, every: str = "M") ->
     >>> reasons_over_time(frame, pd.to_datetime(["2026-01-03", "2026-01-09"])).loc["2026-01"].tolist()
     [0.5, 0.5]
     """
+    when = pd.DatetimeIndex(np.asarray(moments))
+    dated = np.asarray(when.notna())
+    frame, when = frame[dated], when[dated]
     values = frame.to_numpy(dtype=np.float64)
     first = np.where(values.max(axis=1, initial=-np.inf) > 0, values.argmax(axis=1), -1)
-    periods = pd.Series(pd.DatetimeIndex(np.asarray(moments)).to_period(every), index=frame.index)
+    periods = pd.Series(when.to_period(every), index=frame.index)
     shown = {name: periods[first == place].value_counts() for place, name in enumerate(frame.columns)}
     counts = pd.DataFrame(shown, index=pd.Index(sorted(set(periods)))).fillna(0.0)
     total = counts.sum(axis=1)

@@ -175,7 +175,7 @@ def pick(texts: Mapping[str, str], language: str) -> str | None:
     >>> pick({"en": "day", "nl": "dag"}, "nl-BE"), pick({"en": "day"}, "fr")
     ('dag', 'day')
     """
-    tag = language.replace("_", "-")
+    tag = formats.tag_of(language)
     for candidate in (tag, tag.partition("-")[0], "en"):
         if candidate in texts:
             return texts[candidate]

@@ -58,8 +58,8 @@ def read_trees(booster: xgb.Booster) -> Trees | None:
     Returns
     -------
     Trees or None
-        None for what is no such forest: dart, a linear booster, several outputs, categories, or covers that do not
-        add up.
+        None for what is no such forest: dart, a linear booster, several outputs, categories, holes left by pruning, or
+        covers that do not add up.
     """
     learner = json.loads(bytes(booster.save_raw("json")))["learner"]
     model, sizes = learner["gradient_booster"], learner["learner_model_param"]
@@ -67,7 +67,7 @@ def read_trees(booster: xgb.Booster) -> Trees | None:
     if model["name"] != "gbtree" or not single or "weight_drop" in model["model"]:  # dart has weights by tree
         return None
     trees = model["model"]["trees"]
-    if any(tree["categories"] for tree in trees):
+    if any(tree["categories"] or int(tree["tree_param"]["num_deleted"]) for tree in trees):  # a pruned tree has holes
         return None
     sizes_of_trees = [len(tree["left_children"]) for tree in trees]
     starts = np.concatenate([[0], np.cumsum(sizes_of_trees)]).astype(np.int64)

@@ -30,6 +30,8 @@ Singles = npt.NDArray[np.float32]
 TOLERANCE = 1e-4
 #: Rows that are checked when a booster is read, and of every batch whose margins are not handed over.
 CHECKED = 64
+#: Least sum of contributions that is divided by.
+SMALLEST = 1e-300
 #: Rows up to which explaining one after another is faster than a block.
 FEW = 16
 
@@ -112,7 +114,7 @@ class TreeShap:
         values = _explained(layout, probe)
         start = margins(booster, probe) - values.sum(axis=1)
         found = cls(booster, layout, float(start.mean()))
-        found._check(start - found.expected_value, values)
+        found._check(start - found.expected_value, np.abs(values).sum(axis=1))
         return found
 
     @property
@@ -147,14 +149,19 @@ class TreeShap:
         if margin is None:
             sample = np.unique(np.linspace(0, len(matrix) - 1, min(CHECKED, len(matrix))).astype(np.intp))
             known, told = margins(self.booster, matrix[sample]), values[sample]
-            self._check(known - told.sum(axis=1) - self.expected_value, told)
+            self._check(known - told.sum(axis=1) - self.expected_value, np.abs(told).sum(axis=1))
             return values
         rest = margin - values.sum(axis=1) - self.expected_value
-        self._check(rest, values)
-        return values + _spread(rest, values)
+        size = np.abs(values)
+        total = size.sum(axis=1)
+        self._check(rest, total)
+        size *= (rest / np.maximum(total, SMALLEST))[:, None]  # the rest, in proportion to size
+        if not total.all():  # nothing was known: in equal parts
+            size[total == 0] = (rest[total == 0] / size.shape[1])[:, None]
+        return values + size
 
-    def _check(self, gap: Floats, values: Floats) -> None:
-        scale = np.maximum(1.0, np.abs(values).sum(axis=1))
+    def _check(self, gap: Floats, size: Floats) -> None:
+        scale = np.maximum(1.0, size)
         worst = int(np.argmax(np.abs(gap) / scale))
         if not abs(gap[worst]) <= TOLERANCE * scale[worst]:
             raise EarlywarnError(
@@ -173,13 +180,15 @@ def _explained(layout: Layout, matrix: Singles) -> Floats:
     out = np.empty(matrix.shape)
     few = rows % LANES if rows % LANES <= FEW else 0
     blocks = -(-(rows - few) // LANES)
-    in_ranges(
-        explain_blocks, blocks, matrix, layout.steps, layout.constants, layout.trees, layout.rules, layout.depth, out,
-        steps=float(len(layout.steps)) * LANES * blocks,
-    )  # fmt: skip
-    explain_rows(
-        rows - few, rows, matrix, layout.splits, layout.numbers, layout.trees, layout.rules, layout.most_splits, out
-    )
+    if blocks:
+        in_ranges(
+            explain_blocks, blocks, matrix, layout.steps, layout.constants, layout.trees, layout.rules, layout.depth,
+            out, steps=float(len(layout.steps)) * LANES * blocks,
+        )  # fmt: skip
+    if few:
+        explain_rows(
+            rows - few, rows, matrix, layout.splits, layout.numbers, layout.trees, layout.rules, layout.most_splits, out
+        )
     return out
 
 
@@ -199,10 +208,3 @@ def _probe(trees: Trees, n_columns: int) -> Singles:
         probe[:, column] = np.where(draw.random(CHECKED) < 0.5, chosen, np.nextafter(chosen, np.float32(-np.inf)))
     probe[draw.random(probe.shape) < 0.1] = np.nan
     return probe
-
-
-def _spread(rest: Floats, values: Floats) -> Floats:
-    size = np.abs(values).sum(axis=1, keepdims=True)
-    share = np.where(size > 0, np.abs(values) / np.where(size > 0, size, 1.0), 1.0 / values.shape[1])
-    spread: Floats = rest[:, None] * share
-    return spread

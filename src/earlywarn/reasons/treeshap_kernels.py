@@ -353,7 +353,12 @@ def _walk_row(
         highs = _four_if(right >= 0, highs, numbers[i, 4])
         apart = lows[0] - highs[0], lows[1] - highs[1], lows[2] - highs[2], lows[3] - highs[3]
         own = _four(w, at)
-        if above >= 0:
+        if left < 0 and right < 0 and above < 0:  # the same as below, for margins that are alike at every point
+            only = apart[0] * (known_left - cover)
+            mean = highs[0] + cover * apart[0]
+            change = only, only, only, only
+            margin = mean + t[0] * only, mean + t[1] * only, mean + t[2] * only, mean + t[3] * only
+        elif above >= 0:
             known_above, cover_above = known[above], numbers[i, 2]
             share = _share_of_four(t, known_above, known_left, cover, cover_above, True)
             slope = _slope_of_four(t, known_above, known_left, cover, cover_above, share)

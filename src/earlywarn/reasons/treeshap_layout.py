@@ -28,6 +28,8 @@ Bools = npt.NDArray[np.bool_]
 
 #: Least share of training rows that is divided by.
 LEAST = 1e-20
+#: Memory that a layout may take, and what it takes for each node, as measured.
+MOST_BYTES, BYTES_OF_NODE = 256e6, 64
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,8 @@ class Layout:
         Points and weights of the Gauss-Legendre rule of each number of points, on 0 to 1.
     depth : int
         Of the deepest node.
+    most_splits : int
+        Of the largest tree.
     """
 
     steps: Places
@@ -62,17 +66,13 @@ class Layout:
     trees: Places
     rules: Singles
     depth: int
+    most_splits: int
 
     @property
     def nbytes(self) -> int:
         """Memory taken."""
         parts = (self.steps, self.constants, self.splits, self.numbers, self.trees, self.rules)
         return sum(part.nbytes for part in parts)
-
-    @property
-    def most_splits(self) -> int:
-        """Splits of the largest tree."""
-        return int((self.trees[:, 4] - self.trees[:, 3]).max(initial=1))
 
 
 @dataclass(frozen=True)
@@ -149,8 +149,11 @@ def lay_out(trees: Trees) -> Layout | None:
     Returns
     -------
     Layout or None
-        None when a path splits on more different features than there is a rule for.
+        None when a path splits on more different features than there is a rule for, or when it would take more than
+        `MOST_BYTES`.
     """
+    if len(trees.left) * BYTES_OF_NODE > MOST_BYTES:
+        return None
     shape = _Shape.of(trees)
     laid = np.zeros((len(trees.starts) - 1, 5), dtype=np.int32)
     if len(laid):
@@ -159,7 +162,8 @@ def lay_out(trees: Trees) -> Layout | None:
         return None
     steps, constants = _steps(shape, laid)
     splits, numbers = _splits(shape, laid)
-    return Layout(steps, constants, splits, numbers, laid, _rules(), len(shape.levels) - 1)
+    largest = int((laid[:, 4] - laid[:, 3]).max(initial=1))
+    return Layout(steps, constants, splits, numbers, laid, _rules(), len(shape.levels) - 1, largest)
 
 
 def _steps(shape: _Shape, laid: Places) -> tuple[Places, Singles]:

@@ -14,7 +14,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from earlywarn.errors import FeatureError, suggest
-from earlywarn.reasons.formats import is_missing
+from earlywarn.reasons.formats import is_missing, tag_of
 from earlywarn.reasons.templates import placeholders
 from earlywarn.reasons.texts import pick, render, shown_values
 
@@ -242,10 +242,10 @@ def check_words(text: str, language: str, voice: str = "customer") -> None:
     >>> check_words("Dit is een herinnering.", "nl")
     Traceback (most recent call last):
     ...
-    earlywarn.errors.FeatureError: FeatureError[F267]: a text for a customer holds 'herinnering'.
+    earlywarn.errors.FeatureError: FeatureError[F267]: a text for a customer holds '-herinnering-'.
     Hint: say what helps the customer; words/forbidden.toml lists what is not said.
     """
-    for word, pattern in _patterns(language.replace("_", "-").partition("-")[0].lower(), voice):
+    for word, pattern in _patterns(tag_of(language)[:2], voice):
         if pattern.search(text):
             raise FeatureError(
                 f"a text for {'a customer' if voice == 'customer' else 'an analyst'} holds {word!r}.",
@@ -256,21 +256,22 @@ def check_words(text: str, language: str, voice: str = "customer") -> None:
 
 @cache
 def _patterns(language: str, voice: str) -> tuple[tuple[str, re.Pattern[str]], ...]:
-    """Forbidden words of a voice as whole words; those that end in a hyphen as beginnings of words."""
+    """Forbidden words of a voice as whole words, or as parts of words where a hyphen says so."""
 
     def found() -> Iterator[tuple[str, re.Pattern[str]]]:
         for name in {"analyst", voice}:
-            for word in words_file("forbidden")[name].get(language, ()):
-                ending = r"" if word.endswith("-") else r"\b"
-                yield word, re.compile(rf"\b{re.escape(word.rstrip('-'))}{ending}", re.IGNORECASE)
+            words = words_file("forbidden")[name]
+            for word in words.get(language, words["en"]):  # what is not written in a language is said in English
+                before, after = ("" if word[at] == "-" else r"\b" for at in (0, -1))
+                yield word, re.compile(rf"{before}{re.escape(word.strip('-'))}{after}", re.IGNORECASE)
 
     return tuple(found())
 
 
 def _in_language(texts: Mapping[str, list[str]], language: str, formality: str) -> list[str]:
     """Sentences of a tag, of its language, or English; those of the asked formality first."""
-    tag = language.replace("_", "-")
-    for base in (tag, tag.partition("-")[0].lower(), "en"):
+    tag = tag_of(language)
+    for base in (tag, tag.partition("-")[0], "en"):
         for name in (f"{base}-informal", base) if formality == "informal" else (base,):
             if name in texts:
                 return texts[name]
@@ -279,8 +280,8 @@ def _in_language(texts: Mapping[str, list[str]], language: str, formality: str) 
 
 def _country(language: str, texts: Mapping[str, str]) -> str:
     """The tag itself, or of a bare language that of the country whose words it follows."""
-    tag = language.replace("_", "-")
-    usual = {"nl": "nl-NL", "fr": "fr-FR"}.get(tag.lower(), tag)
+    tag = tag_of(language)
+    usual = {"nl": "nl-NL", "fr": "fr-FR"}.get(tag, tag)
     return usual if usual in texts else tag
 
 

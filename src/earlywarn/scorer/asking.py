@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from earlywarn.actions.gates import obligation_status
 from earlywarn.actions.policy import Policy
 from earlywarn.dates import moment
 from earlywarn.errors import DataError, suggest
@@ -18,8 +20,9 @@ from earlywarn.features.context import Context
 from earlywarn.outcomes import CyclePool, Outcome
 from earlywarn.reasons.call_card import CallCard, call_card, families_told
 from earlywarn.reasons.codes import families_of
+from earlywarn.reasons.formats import tag_of
 from earlywarn.reasons.portfolio import family_frame
-from earlywarn.reasons.voices import customer_text, own_fact
+from earlywarn.reasons.voices import customer_fact, customer_text, own_fact
 from earlywarn.risk.calibrated import CalibratedModel
 from earlywarn.scorer.columns import day_after, moment_of
 from earlywarn.scorer.explanation import CustomerExplanation, explain_customer
@@ -34,6 +37,10 @@ __all__ = ["Asked"]
 
 #: Days before a collection until which its date can still be moved.
 MOVABLE_DAYS = 3
+#: Log-odds that put what is news before what is not.
+NEWS_FIRST = 1e3
+#: Tags of languages that texts are written in.
+SPOKEN = re.compile(r"(en|nl|fr)([-_][a-z]{2})?", re.IGNORECASE)
 
 
 class Asked(ABC):
@@ -72,6 +79,9 @@ class Asked(ABC):
         context: Context | None = None,
     ) -> pd.DataFrame:
         """Reason codes of scores."""
+
+    @abstractmethod
+    def _matrix_of(self, ledger: Ledger, scores: pd.DataFrame, context: Context | None) -> pd.DataFrame: ...
 
     @abstractmethod
     def _pool(self, ledger: Ledger, context: Context | None) -> CyclePool | None: ...
@@ -148,9 +158,7 @@ class Asked(ABC):
         DataFrame, shape (n, families)
             Log-odds, calibrated; index of ``scores``.
         """
-        obs = self.outcome.standing(ledger, scores.attrs["as_of"], _horizon(scores), pool=self._pool(ledger, context))
-        asked = obs.set_index("obligation_id", drop=False).loc[scores["obligation_id"]].set_axis(scores.index)
-        matrix = self.features.compute(ledger, asked, context=context)
+        matrix = self._matrix_of(ledger, scores, context)
         names = tuple(map(str, self.model.feature_names_in_))
         values = self.model.calibrator_.slope * self.model.shap_values(matrix)
         return family_frame(values, families_of(names, self.features), scores.index)
@@ -242,7 +250,7 @@ class Asked(ABC):
     def _question(
         self, ledger: Ledger, customers: Sequence[str] | None, as_of: Any, horizon_days: int, context: Context | None
     ) -> Question:
-        """The obligations of debtors that are not overdue, ready to be asked about."""
+        """The obligations of debtors that are scored, ready to be asked about; who is held back is not asked about."""
         ledger = need_ledger(ledger, "a Scorer")
         at = day_after(ledger) if as_of is None else moment_of(as_of, ledger)
         whole = self.context(ledger, at) if context is None else context
@@ -260,10 +268,10 @@ class Asked(ABC):
             return self.outcome.standing(part, at, horizon_days, pool=pool)
 
         obs = observe(known)
-        obs = obs[obs["lead_days"] >= 0].reset_index(drop=True)
+        obs = obs[obligation_status(obs, known, at, self.policy) == "scored"].reset_index(drop=True)
         if not len(obs):
             raise DataError(
-                "nothing that is not overdue yet is open then.", code="D167",
+                "nothing that is scored is open then.", code="D167",
                 hint="look further ahead with horizon_days=, or at another moment.",
             )  # fmt: skip
         return Question(
@@ -360,14 +368,18 @@ class Asked(ABC):
             lead = facts[place[number]] if known[number] else None
             text, card = "", None
             if row.channel == "phone":
-                fact = None
+                fact, wish = None, None
                 if lead is not None:
                     values = matrix.iloc[place[number]].to_dict()
-                    fact = own_fact(self.features[lead], values, currency=ledger.currency, **style)
+                    style_of_facts = {**style, "currency": ledger.currency}
+                    if is_news(values[lead]):
+                        fact = own_fact(self.features[lead], values, **style_of_facts)
+                    wish = customer_fact(self.features[lead], {}, families=self.features.families, **style_of_facts)
                 card = call_card(
                     str(row.customer_id),
                     str(row.angle),
                     fact,
+                    wish=wish,
                     name=name,
                     company=company,
                     background=row.reasons,
@@ -375,37 +387,56 @@ class Asked(ABC):
                 )
                 text = card.opening
             else:
-                text = customer_text(str(row.angle), _figures(bill, row), currency=ledger.currency, **style)
+                used = matrix.get("usage_outside_bundle_cost_30d", pd.Series(dtype=np.float64))
+                figures = _figures(bill, row, at, used.iloc[place[number]] if known[number] and len(used) else np.nan)
+                text = customer_text(str(row.angle), figures, currency=ledger.currency, **style)
             yield {
                 "customer_id": row.customer_id, "action": row.action, "angle": row.angle, "channel": row.channel,
                 "language": tag, "text": text, "card": card,
             }  # fmt: skip
 
     def _facts(self, matrix: pd.DataFrame, angles: npt.NDArray[Any]) -> list[str | None]:
-        """Of each row the fact that fits its angle, may be told and raises the risk most; None where none does."""
+        """Of each row the feature that fits its angle and raises the risk most, one that is news to the customer first.
+
+        None where no such feature raises the risk.
+        """
         features = [self.features[str(name)] for name in self.model.feature_names_in_]
         names = [feature.name for feature in features]
+        told = [at for at, feature in enumerate(features) if feature.customer]
+        numbers = matrix[[names[at] for at in told]].to_numpy(dtype=np.float64)
+        news = np.zeros((len(matrix), len(names)), dtype=bool)
+        news[:, told] = numbers > 0
         fits = {
-            angle: np.array(
-                [bool(one.customer) and one.family in (families_told(angle) or (one.family,)) for one in features]
-            )
+            angle: np.array([one.family in (families_told(angle) or (one.family,)) for one in features])
             for angle in set(angles.tolist())
         }
-        may = np.array([fits[angle] for angle in angles]).reshape(len(matrix), len(names))
+        may = np.array([fits[angle] for angle in angles], dtype=bool).reshape(len(matrix), len(names))
         values = np.where(may, self.model.shap_values(matrix), -np.inf)
-        best = values.argmax(axis=1)
+        best = np.where(news & (values > 0), values + NEWS_FIRST, values).argmax(axis=1)
         return [names[at] if values[row, at] > 0 else None for row, at in enumerate(best)]
 
 
-def _figures(bill: pd.Series[Any], row: Any) -> dict[str, object]:
-    """What a message may show of the bill it is about; of a running period nothing is certain yet."""
-    if pd.isna(bill["customer_id"]) or bill["stage"] == "cycle":
+def is_news(value: object) -> bool:
+    """Whether a value says that something is there to be told: every sentence for customers is about more of something.
+
+    Examples
+    --------
+    >>> is_news(2.0), is_news(0.0), is_news(float("nan"))
+    (True, False, False)
+    """
+    return isinstance(value, int | float | np.number) and float(value) > 0
+
+
+def _figures(bill: pd.Series[Any], row: Any, at: pd.Timestamp, used: float) -> dict[str, object]:
+    """What a message may show: of use what it cost outside the bundle, of a bill what is certain of it."""
+    if row.angle == "usage_high":
+        return {"amount": float(used)} if used > 0 else {}
+    if pd.isna(bill["customer_id"]) or bill["stage"] == "cycle" or bill["due_is_estimated"]:
         return {}
     due = pd.Timestamp(bill["due_on"])
     figures: dict[str, object] = {"amount": float(bill["open_amount"]), "on": due}
-    if row.angle == "usage_high":  # its amount is that of use, which a bill does not say
-        figures.pop("amount")
-    return {**figures, "until": due - pd.Timedelta(days=MOVABLE_DAYS)}
+    until = due - pd.Timedelta(days=MOVABLE_DAYS)
+    return {**figures, "until": until} if until > at else figures
 
 
 def _languages(ledger: Ledger, customers: pd.Series[Any]) -> list[str]:
@@ -414,8 +445,4 @@ def _languages(ledger: Ledger, customers: pd.Series[Any]) -> list[str]:
         return ["en"] * len(customers)
     frame = ledger.frame("customers").drop_duplicates("customer_id", keep="last").set_index("customer_id")
     tags = frame["language"].reindex(customers.to_numpy()).tolist()
-    return [tag if isinstance(tag, str) and tag[:2] in ("en", "nl", "fr") else "en" for tag in tags]
-
-
-def _horizon(scores: pd.DataFrame) -> int:
-    return max(int(scores["lead_days"].max()), 0) if len(scores) else 0
+    return [tag_of(tag) if isinstance(tag, str) and SPOKEN.fullmatch(tag.strip()) else "en" for tag in tags]

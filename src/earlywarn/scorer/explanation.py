@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from html import escape
 from io import BytesIO
@@ -14,10 +15,12 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.special import expit
 
+from earlywarn.errors import EarlywarnError
 from earlywarn.features.catalogue import FeatureSet
 from earlywarn.features.explain import trace
 from earlywarn.plots.words import in_words
 from earlywarn.reasons.families import probability_points
+from earlywarn.reasons.formats import is_missing
 from earlywarn.reasons.texts import pick
 from earlywarn.tables.ledger import Ledger
 from earlywarn.whatif.asking import Question
@@ -48,8 +51,8 @@ class CustomerExplanation:
         Rows of `Scorer.score` that were scored.
     reasons : DataFrame
         As from `RiskModel.reason_codes` with every family, and ``points``: contributions as points of probability.
-    base : float
-        Log-odds where the reasons start.
+    bases : dict
+        Log-odds where the reasons of each row start: 0 where a base rate is the one reason, which is all of them.
     ledger : Ledger
         As it was known then, of this customer only.
     features : FeatureSet
@@ -61,7 +64,7 @@ class CustomerExplanation:
     customer_id: str
     scores: pd.DataFrame
     reasons: pd.DataFrame
-    base: float
+    bases: dict[Any, float]
     ledger: Ledger
     features: FeatureSet
     question: Question
@@ -121,7 +124,10 @@ class CustomerExplanation:
 
         own = self.reasons_of(label)
         display = ReasonDisplay.from_arrays(
-            self.base, list(own["text"]), own["contribution"], rest=in_words("label", "other", self.language)
+            self.bases[self.riskiest if label is None else label],
+            list(own["text"]),
+            own["contribution"],
+            rest=in_words("label", "other", self.language),
         )
         return display.plot(ax, language=self.language)
 
@@ -175,10 +181,8 @@ class CustomerExplanation:
         for label, row in self.scores.iterrows():
             parts.append(f"<h3>{escape(self._heading(row))}</h3>{self._table(label)}")
             parts.append(f"<p>{escape(self.counterfactual(label).text(self.language))}</p>")
-        for draw in (self.waterfall, self.timeline):
-            figure = draw().figure_
-            if figure is not None:
-                parts.append(_picture(figure))
+        with suppress(EarlywarnError):  # without matplotlib, the words are there
+            parts += [_picture(draw().figure_) for draw in (self.waterfall, self.timeline)]
         return "".join(parts)
 
     def _table(self, label: Any) -> str:
@@ -191,10 +195,9 @@ class CustomerExplanation:
             name = reason["family"] if family is None else pick(family.label, self.language) or family.name
             points = f"{100 * reason['points']:+.1f}".replace("-", "−")
             lines.append(f"<tr><td>{points}</td><td>{escape(name)}</td><td>{escape(reason['text'])}</td></tr>")
-        start = f"{100 * float(expit(self.base)):.1f}"
-        return f"<table><tr><td>{start}</td><td></td><td>{in_words('label', 'average', self.language)}</td></tr>" + (
-            "".join(lines) + "</table>"
-        )
+        start = f"{100 * float(expit(self.bases[label])):.1f}"
+        said = in_words("label", "average", self.language) if self.bases[label] else "–"
+        return f"<table><tr><td>{start}</td><td></td><td>{said}</td></tr>{''.join(lines)}</table>"
 
 
 def explain_customer(
@@ -226,17 +229,17 @@ def explain_customer(
     CustomerExplanation
     """
     base = float(codes.attrs["base_log_odds"])
-    points = np.empty(len(codes))
+    points, bases = np.empty(len(codes)), {}
     for rows in codes.groupby("observation", sort=False).indices.values():
         own = codes["contribution"].to_numpy()[rows]
         # where a base rate is the one reason, it makes up all of the log-odds
         start = 0.0 if codes["feature"].iloc[rows[0]] == "base_rate" else base
-        points[rows] = probability_points(own[None], start)[0]
+        points[rows], bases[codes["observation"].iloc[rows[0]]] = probability_points(own[None], start)[0], start
     return CustomerExplanation(
         customer_id=str(scored["customer_id"].iloc[0]),
         scores=scored,
         reasons=codes.assign(points=points),
-        base=base,
+        bases=bases,
         ledger=question.ledger,
         features=features,
         question=question,
@@ -260,7 +263,7 @@ def _events(ledger: Ledger, at: pd.Timestamp, days: int) -> pd.DataFrame:
         frame = frame[(frame["happened_at"] >= first) & (frame["happened_at"] < at)]
         values = frame[value].astype(np.float64) if value in frame.columns else pd.Series(1.0, index=frame.index)
         said = frame[label] if label in frame.columns else pd.Series("", index=frame.index)
-        text = [f"{word:,.0f}" if isinstance(word, float) else str(word or "") for word in said.tolist()]
+        text = ["" if is_missing(word) else f"{word:,.0f}" if isinstance(word, float) else str(word) for word in said]
         parts.append(pd.DataFrame({"lane": lane, "at": frame["happened_at"], "value": values, "label": text}))
     joined: pd.DataFrame = pd.concat(parts, ignore_index=True).sort_values("at", kind="stable").reset_index(drop=True)
     return joined

@@ -219,6 +219,13 @@ class Scorer(Asked):
         FeatureError
             F224 when another context was scored with: what it says of other customers differs.
         """
+        matrix = self._matrix_of(ledger, scores, context)
+        codes = self.model.reason_codes(matrix, top=top, language=language, currency=ledger.currency)
+        by_rate = (scores["rests_on"] == "base_rate").to_numpy(dtype=bool)
+        return with_base_rates(codes, scores["p_late"], by_rate, language)
+
+    def _matrix_of(self, ledger: Ledger, scores: pd.DataFrame, context: Context | None) -> pd.DataFrame:
+        """The features that scores were made of, again."""
         ledger = need_ledger(ledger, "a Scorer")
         if scores.attrs.get("context") not in (None, _named(context)):
             raise FeatureError(
@@ -229,10 +236,7 @@ class Scorer(Asked):
         horizon = max(int(scores["lead_days"].max()), 0) if len(scores) else 0
         obs = self.outcome.standing(ledger, scores.attrs["as_of"], horizon, pool=self._pool(ledger, context))
         asked = obs.set_index("obligation_id", drop=False).loc[scores["obligation_id"]].set_axis(scores.index)
-        matrix = self.features.compute(ledger, asked, context=context)
-        codes = self.model.reason_codes(matrix, top=top, language=language, currency=ledger.currency)
-        by_rate = (scores["rests_on"] == "base_rate").to_numpy(dtype=bool)
-        return with_base_rates(codes, scores["p_late"], by_rate, language)
+        return self.features.compute(ledger, asked, context=context)
 
     def _pool(self, ledger: Ledger, context: Context | None) -> CyclePool | None:
         """What running periods need of other customers; None when the ledger itself says it."""

@@ -13,9 +13,11 @@ from earlywarn.dates import US_PER_DAY, moment
 from earlywarn.features.catalogue import FeatureSet
 from earlywarn.features.context import Context
 from earlywarn.features.definition import Feature
+from earlywarn.features.evaluate import Codes
+from earlywarn.features.observed import Observed
 from earlywarn.features.segments import group_counts
 from earlywarn.tables.ledger import Ledger
-from earlywarn.whatif.changes import Change, changed_bills, changed_ledger
+from earlywarn.whatif.changes import COLLECTED, Change, changed_bills, changed_ledger
 
 __all__ = ["Question"]
 
@@ -56,6 +58,15 @@ class Question:
         """The moment, in microseconds."""
         return moment(self.obs["as_of"].iloc[0], self.ledger.timezone)
 
+    @property
+    def may_be_collected(self) -> bool:
+        """Whether the first bill is not collected yet, and could be by what the ledger says."""
+        if not any("collect_by" in self.ledger.table(name).columns for name in COLLECTED):
+            return False
+        codes = Observed(self.ledger, self.obs.iloc[:1]).field("collect_by")
+        now = codes.labels[codes.codes[0]] if isinstance(codes, Codes) and codes.codes[0] >= 0 else ""
+        return not now.startswith("direct_debit")
+
     def only(self, place: int) -> Question:
         """The same question about one obligation."""
         return replace(self, obs=self.obs.iloc[[place]].reset_index(drop=True))
@@ -89,10 +100,10 @@ class Question:
         found: dict[int, pd.DataFrame] = {}
         by_facts: dict[tuple[Change, ...], list[int]] = {}
         for place, changes in enumerate(listed):
-            facts = tuple(change for change in changes if change.kind in ("usage", "price", "income", "autopay"))
+            facts = tuple(change for change in changes if change.kind != "limit")
             by_facts.setdefault(facts, []).append(place)
         for facts, places in by_facts.items():
-            ledger = changed_ledger(self.ledger, facts, self.at)
+            ledger = changed_ledger(self.ledger, facts, self.at, self.obs)
             bills = self._bills(ledger, facts)
             usual = _usual_bills(self.ledger, bills, self.at)
             frames = [changed_bills(bills, listed[place], usual) for place in places]

@@ -15,13 +15,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from earlywarn.dates import US_PER_DAY
+from earlywarn.dates import NAT, US_PER_DAY
 from earlywarn.errors import EarlywarnError, suggest
 from earlywarn.tables.checks import Text
 from earlywarn.tables.facts import Facts
 from earlywarn.tables.ledger import Ledger
 
-__all__ = ["KINDS", "Change", "changed_bills", "changed_ledger"]
+__all__ = ["COLLECTED", "KINDS", "Change", "changed_bills", "changed_ledger"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -32,6 +32,8 @@ AMOUNTS = ("amount", "open_amount", "amount_low", "amount_high")
 #: Date columns of payments that move with them.
 PAID_COLUMNS = ("paid_on", "value_on")
 DIRECT_DEBIT = "direct_debit"
+#: Tables that say how a bill is collected.
+COLLECTED = ("invoices", "schedule", "accounts")
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ KINDS: Mapping[str, tuple[float, float]] = MappingProxyType(
 )  # fmt: skip
 
 
-def changed_ledger(ledger: Ledger, changes: Sequence[Change], as_of: int) -> Ledger:
+def changed_ledger(ledger: Ledger, changes: Sequence[Change], as_of: int, obs: pd.DataFrame) -> Ledger:
     """The ledger as it would be known at a moment after changes to facts.
 
     Parameters
@@ -87,6 +89,8 @@ def changed_ledger(ledger: Ledger, changes: Sequence[Change], as_of: int) -> Led
         As it was known at ``as_of``.
     changes : sequence of Change
     as_of : int, microseconds
+    obs : DataFrame
+        The bills that are asked about, as from `Outcome.standing`.
 
     Returns
     -------
@@ -100,11 +104,43 @@ def changed_ledger(ledger: Ledger, changes: Sequence[Change], as_of: int) -> Led
         elif change.kind == "income":
             ledger = ledger.with_tables({"payments": _paid_later(ledger.table("payments"), change.size, as_of)})
         elif change.kind == "autopay":
-            tables = [
-                name for name in ("invoices", "schedule", "accounts") if "collect_by" in ledger.table(name).columns
-            ]
+            tables = [name for name in COLLECTED if "collect_by" in ledger.table(name).columns]
             ledger = ledger.with_tables({name: _collected(ledger.table(name)) for name in tables})
+        if change.kind in ("price", "instalments", "due_day"):
+            times = {"price": 1 + change.size, "instalments": 1 / max(change.size, 1)}.get(change.kind, 1.0)
+            days = round(change.size) if change.kind == "due_day" else 0
+            ledger = ledger.with_tables(_billed(ledger, obs, times, days))
     return ledger
+
+
+def _billed(ledger: Ledger, obs: pd.DataFrame, times: float, days: int) -> dict[str, Facts]:
+    """Invoices and planned amounts of the bills that are asked about, with other amounts or due days."""
+    invoices, schedule = ledger.table("invoices"), ledger.table("schedule")
+    ids = obs["invoice_id"].dropna().astype(str)
+    planned = obs[obs["invoice_id"].isna()]
+    owner = ledger.owners(planned["customer_id"])
+    due = planned["due_on"].to_numpy().astype("M8[us]").astype(np.int64)
+    wanted = {*zip(owner.tolist(), due.tolist(), strict=True)}
+    found = zip(schedule.owner.tolist(), schedule.moments("expected_due_on").tolist(), strict=True)
+    rows = np.fromiter((one in wanted for one in found), dtype=bool, count=len(schedule))
+    return {
+        "invoices": _moved(invoices, invoices.text("invoice_id").is_word(*ids), "due_on", times, days),
+        "schedule": _moved(schedule, rows, "expected_due_on", times, days),
+    }
+
+
+def _moved(facts: Facts, rows: npt.NDArray[np.bool_], due: str, times: float, days: int) -> Facts:
+    """Rows with their amounts times a factor and due later by days."""
+    if not rows.any():
+        return facts
+    new: dict[str, Any] = dict(facts.columns)
+    for name in ("amount", due):
+        if name in new:
+            stated = rows & (new[name] != NAT)
+            cells = new[name].copy()
+            cells[stated] = np.round(cells[stated] * times) if name == "amount" else cells[stated] + days * US_PER_DAY
+            new[name] = cells
+    return replace(facts, columns=MappingProxyType(new))
 
 
 def changed_bills(obs: pd.DataFrame, changes: Sequence[Change], usual: Floats) -> pd.DataFrame:
@@ -143,8 +179,10 @@ def _scaled(facts: Facts, columns: Sequence[str], by: float, as_of: int) -> Fact
     new: dict[str, Any] = dict(facts.columns)
     for name in columns:
         if name in new:
-            values = np.where(lately, new[name] * by, new[name])
-            new[name] = np.round(values).astype(np.int64) if facts.kinds[name] == "money" else values
+            cells = new[name].copy()
+            chosen = lately & (cells != NAT) if facts.kinds[name] == "money" else lately
+            cells[chosen] = np.round(cells[chosen] * by) if facts.kinds[name] == "money" else cells[chosen] * by
+            new[name] = cells
     return replace(facts, columns=MappingProxyType(new))
 
 
@@ -155,7 +193,7 @@ def _paid_later(facts: Facts, days: float, as_of: int) -> Facts:
     new: dict[str, Any] = dict(facts.columns)
     for name in PAID_COLUMNS:
         if name in new:
-            stated = new[name] != np.iinfo(np.int64).min
+            stated = new[name] != NAT
             new[name] = np.where(stated, new[name] + np.where(stated, later, 0), new[name])
     moved = replace(
         facts, columns=MappingProxyType(new), happened_at=facts.happened_at + later, known_at=facts.known_at + later

@@ -47,7 +47,8 @@ class Counterfactual:
         What the model says after them; after the best of what was tried, where nothing is enough.
     band_changed : str
     tried : DataFrame
-        Everything that was asked: changes, things, step, p_late, band; the smallest change first.
+        Everything that was asked: changes, things, step, p_late, band; the smallest change first. Pairs are asked
+        about only where no single change is enough, and of changes that lower the risk alone.
     """
 
     customer_id: str
@@ -75,7 +76,7 @@ class Counterfactual:
         if self.band == BANDS[0]:
             return sentence("lowest", language, **figures)
         if not self.changes:
-            return sentence("none", language, **figures)
+            return sentence("none" if self.p_changed < self.p_late else "worse", language, **figures)
         told = joined_phrases(self.changes, language)
         return sentence("says", language, changes=told, band=phrase_of_band(self.band_changed, language), **figures)
 
@@ -117,29 +118,24 @@ def find_counterfactual(
     Counterfactual
     """
     row = question.obs.iloc[0]
-    sets = [
-        (chosen, step, place)
-        for count in range(1, most + 1)
-        for place, things in enumerate(combinations(_of_use(levers, row), count))
-        for chosen, step in _steps(things)
-    ]
-    now, *told = question.asked_all([(), *(chosen for chosen, _, _ in sets)])
-    p_now = float(now["p_late"].iloc[0])
-    p_then = np.array([float(frame["p_late"].iloc[0]) for frame in told])
-    bands = band(p_then)
-    tried = pd.DataFrame(
-        {
-            "changes": [chosen for chosen, _, _ in sets],
-            "things": [len(chosen) for chosen, _, _ in sets],
-            "step": [step for _, step, _ in sets],
-            "p_late": p_then,
-            "band": bands,
-        }
-    )
-    tried = tried.assign(place=[place for _, _, place in sets]).sort_values(["things", "step", "place"], kind="stable")
-    tried = tried.drop(columns="place").reset_index(drop=True)
+    p_now = float(question.asked()["p_late"].iloc[0])
     own = str(band(np.array([p_now]))[0])
-    lower = np.array([_rank(name) < _rank(own) for name in tried["band"]], dtype=bool)
+    things = _of_use(levers, question)
+    tried, lower = pd.DataFrame(), np.empty(0, dtype=bool)
+    for count in range(1, most + 1):
+        sets = _sets(things, count)
+        told = question.asked_all([chosen for chosen, _, _ in sets])
+        p_then = np.array([float(frame["p_late"].iloc[0]) for frame in told])
+        part = pd.DataFrame(sets, columns=["changes", "step", "place"]).assign(
+            p_late=p_then, band=band(p_then), things=count
+        )
+        part = part.sort_values(["step", "place"], kind="stable")[["changes", "things", "step", "p_late", "band"]]
+        tried = pd.concat([tried, part], ignore_index=True)
+        lower = np.array([_rank(name) < _rank(own) for name in tried["band"]], dtype=bool)
+        if lower.any() or own == BANDS[0]:
+            break
+        helpful = {changes[0] for changes, p in zip(part["changes"], part["p_late"], strict=True) if p < p_now}
+        things = [kept for steps in things if (kept := [step for step in steps if step in helpful])]
     enough = bool(lower.any()) and own != BANDS[0]
     best = tried.iloc[int(np.argmax(lower) if enough else np.argmin(tried["p_late"]))]
     return Counterfactual(
@@ -154,10 +150,21 @@ def find_counterfactual(
     )
 
 
-def _of_use(levers: Sequence[Sequence[Change]], row: pd.Series[Any]) -> list[Sequence[Change]]:
-    """Levers that mean something for an obligation: a limit only while the period runs."""
-    running = row["stage"] == "cycle"
-    return [steps for steps in levers if running or steps[0].kind not in ("limit", "usage")]
+def _of_use(levers: Sequence[Sequence[Change]], question: Question) -> list[Sequence[Change]]:
+    """Levers that mean something for a bill: a limit while the period runs, direct debit where there is none yet."""
+    useless = set() if question.obs["stage"].iloc[0] == "cycle" else {"limit", "usage"}
+    if not question.may_be_collected:
+        useless.add("autopay")
+    return [steps for steps in levers if steps[0].kind not in useless]
+
+
+def _sets(levers: Sequence[Sequence[Change]], count: int) -> list[tuple[tuple[Change, ...], int, int]]:
+    """Every choice of so many things with a step of each: changes, how large the steps are together, and place."""
+    return [
+        (chosen, step, place)
+        for place, things in enumerate(combinations(levers, count))
+        for chosen, step in _steps(things)
+    ]
 
 
 def _steps(things: Sequence[Sequence[Change]]) -> list[tuple[tuple[Change, ...], int]]:
