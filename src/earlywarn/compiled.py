@@ -121,15 +121,15 @@ def _removed(folder: Path, process: int) -> None:
 
 
 @contextmanager
-def _cached_in(folder: Path, numba: Any) -> Iterator[None]:
-    """Let numba keep what it compiles here in our folder, and leave its setting as it was."""
+def _set(numba: Any, name: str, value: Any) -> Iterator[None]:
+    """A setting of numba while something of ours is compiled, and as it was afterwards."""
     with _LOCK:
-        before = numba.config.CACHE_DIR
-        numba.config.CACHE_DIR = str(folder)
+        before = getattr(numba.config, name)
+        setattr(numba.config, name, value)
         try:
             yield
         finally:
-            numba.config.CACHE_DIR = before
+            setattr(numba.config, name, before)
 
 
 def step(function: Callable[..., Any], *, inlined: bool = False) -> Any:
@@ -153,13 +153,15 @@ def step(function: Callable[..., Any], *, inlined: bool = False) -> Any:
     return numba.njit(**options, **({"inline": "always"} if inlined else {}))(function)
 
 
-def compiled(signature: str, **options: Any) -> Callable[[Callable[..., Any]], Any]:
+def compiled(signature: str, *, straight: bool = False, **options: Any) -> Callable[[Callable[..., Any]], Any]:
     """Compile a function for one signature when its module is imported, from the cache when it is there.
 
     Parameters
     ----------
     signature : str
         numba's words for the types, such as ``"void(int64, int64, float64[::1], float64[::1])"``.
+    straight : bool
+        Let the processor do equal operations that stand one after another at once, outside of loops too.
     **options
         Further options of ``numba.njit``.
 
@@ -190,11 +192,9 @@ def compiled(signature: str, **options: Any) -> Callable[[Callable[..., Any]], A
         start = perf_counter()
         if folder is not None and not any(folder.rglob("*.nbi")):
             _say_once("compiling loops, some 10 seconds, once for this machine; `earlywarn warmup` does it ahead.")
-        if folder is None or not Path(function.__code__.co_filename).is_file():
-            kernel = numba.njit(signature, nogil=True, **options)(function)
-        else:
-            with _cached_in(folder, numba):
-                kernel = numba.njit(signature, nogil=True, cache=True, **options)(function)
+        kept = folder if Path(function.__code__.co_filename).is_file() else None
+        with _set(numba, "CACHE_DIR", str(kept or "")), _set(numba, "SLP_VECTORIZE", int(straight)):
+            kernel = numba.njit(signature, nogil=True, cache=kept is not None, **options)(function)
         seconds = perf_counter() - start
         if folder not in (None, named_folder()) and kernel.stats.cache_misses:
             _say_once(

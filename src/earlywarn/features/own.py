@@ -264,7 +264,7 @@ def _compile(own: Own) -> Callable[..., None]:
     kinds = ["int64" if isinstance(default, int) else "float64" for _, default in own.parameters]
     arrays = ["float64[::1]"] * (1 + own.reads_days)
     signature = f"float64({', '.join([*arrays, *kinds])})"
-    options = {"error_model": "numpy", "boundscheck": True}
+    options: dict[str, Any] = {"error_model": "numpy", "boundscheck": True}
     make = compiled(signature, **options) if _keeps(own.function) else numba.njit(signature, nogil=True, **options)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", numba.NumbaWarning)

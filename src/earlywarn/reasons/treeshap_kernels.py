@@ -388,7 +388,8 @@ def _walk_row(
 
 @compiled(
     "void(int64, int64, float32[:, ::1], int32[:, ::1], float32[:, ::1], int32[:, ::1], float32[:, :, ::1], int64, "
-    "float64[:, ::1])"
+    "float64[:, ::1])",
+    straight=True,
 )
 def explain_rows(
     start: Any, stop: Any, matrix: Any, splits: Any, numbers: Any, trees: Any, rules: Any, most: Any, out: Any
