@@ -207,7 +207,7 @@ def books(ledger: Ledger, as_of: int) -> dict[str, pd.DataFrame]:
                 },
                 "known_until": _open_end(states.known_until, as_of),
             }
-        ),
+        ).sort_values("customer", kind="stable", ignore_index=True),  # whose come first is not said
     }
     for name in STREAMS:
         facts = ledger.facts(name)
