@@ -91,7 +91,9 @@ def run(asked: argparse.Namespace) -> int:
 
 def _what_if(asked: argparse.Namespace, scorer: Scorer, ledger: Ledger) -> None:
     """What was asked beyond the reasons."""
-    common: dict[str, Any] = {"horizon_days": asked.horizon}
+    if not (asked.what_if or asked.stress or asked.html):
+        return
+    common: dict[str, Any] = {"horizon_days": asked.horizon, "context": scorer.context(ledger, asked.as_of)}
     if asked.what_if:
         say("", scorer.counterfactual(ledger, asked.customer, asked.as_of, **common).text(asked.language))
     if asked.stress:

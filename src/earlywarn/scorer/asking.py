@@ -20,8 +20,8 @@ from earlywarn.features.context import Context
 from earlywarn.outcomes import CyclePool, Outcome
 from earlywarn.reasons.call_card import CallCard, call_card, families_told
 from earlywarn.reasons.codes import families_of
+from earlywarn.reasons.families import FamilySums, family_sums
 from earlywarn.reasons.formats import tag_of
-from earlywarn.reasons.portfolio import family_frame
 from earlywarn.reasons.voices import customer_fact, customer_text, own_fact
 from earlywarn.risk.calibrated import CalibratedModel
 from earlywarn.scorer.columns import day_after, moment_of
@@ -158,10 +158,14 @@ class Asked(ABC):
         DataFrame, shape (n, families)
             Log-odds, calibrated; index of ``scores``.
         """
-        matrix = self._matrix_of(ledger, scores, context)
+        sums = self._by_family(self._matrix_of(ledger, scores, context))
+        return pd.DataFrame(sums.values, columns=list(sums.names), index=scores.index)
+
+    def _by_family(self, matrix: pd.DataFrame) -> FamilySums:
+        """Calibrated contributions of a matrix, added up by family."""
         names = tuple(map(str, self.model.feature_names_in_))
         values = self.model.calibrator_.slope * self.model.shap_values(matrix)
-        return family_frame(values, families_of(names, self.features), scores.index)
+        return family_sums(values, families_of(names, self.features))
 
     # -- what if -----------------------------------------------------------------------------------------
 
@@ -361,6 +365,7 @@ class Asked(ABC):
         facts = self._facts(matrix, rows["angle"].to_numpy()[known])
         place = np.cumsum(known) - 1
         languages = _languages(ledger, rows["customer_id"]) if language is None else [language] * len(rows)
+        used = matrix.get("usage_outside_bundle_cost_30d", pd.Series(np.nan, index=matrix.index)).to_numpy()
         contacted: Iterable[Any] = rows.itertuples()
         for number, (row, tag) in enumerate(zip(contacted, languages, strict=True)):
             bill = leading.iloc[number]
@@ -387,8 +392,7 @@ class Asked(ABC):
                 )
                 text = card.opening
             else:
-                used = matrix.get("usage_outside_bundle_cost_30d", pd.Series(dtype=np.float64))
-                figures = _figures(bill, row, at, used.iloc[place[number]] if known[number] and len(used) else np.nan)
+                figures = _figures(bill, row, at, used[place[number]] if known[number] else np.nan)
                 text = customer_text(str(row.angle), figures, currency=ledger.currency, **style)
             yield {
                 "customer_id": row.customer_id, "action": row.action, "angle": row.angle, "channel": row.channel,

@@ -88,8 +88,12 @@ class CustomerExplanation:
         -------
         DataFrame
         """
-        own: pd.DataFrame = self.reasons[self.reasons["observation"] == (self.riskiest if label is None else label)]
+        own: pd.DataFrame = self.reasons[self.reasons["observation"] == self._meant(label)]
         return own
+
+    def _meant(self, label: Any) -> Any:
+        """The row that is asked about: the riskiest when none is named."""
+        return self.riskiest if label is None else label
 
     def counterfactual(self, label: Any = None) -> Counterfactual:
         """The smallest change by which the model would say a lower band, see `Scorer.counterfactual`.
@@ -103,7 +107,7 @@ class CustomerExplanation:
         -------
         Counterfactual
         """
-        wanted = self.scores.loc[self.riskiest if label is None else label, "obligation_id"]
+        wanted = self.scores.loc[self._meant(label), "obligation_id"]
         place = self.question.obs["obligation_id"].tolist().index(wanted)
         return find_counterfactual(self.question.only(place), self.band)
 
@@ -124,7 +128,7 @@ class CustomerExplanation:
 
         own = self.reasons_of(label)
         display = ReasonDisplay.from_arrays(
-            self.bases[self.riskiest if label is None else label],
+            self.bases[self._meant(label)],
             list(own["text"]),
             own["contribution"],
             rest=in_words("label", "other", self.language),
@@ -148,7 +152,7 @@ class CustomerExplanation:
         """
         from earlywarn.plots.customer import CustomerDisplay
 
-        row = self.scores.loc[self.riskiest if label is None else label]
+        row = self.scores.loc[self._meant(label)]
         at = pd.Timestamp(self.scores.attrs["as_of"])
         events = _events(self.ledger, at, days)
         windows = self._windows(row["obligation_id"], self.reasons_of(row.name), at, days)

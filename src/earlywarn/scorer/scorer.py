@@ -23,8 +23,6 @@ from earlywarn.errors import DataError, EarlywarnError, FeatureError, suggest
 from earlywarn.features.catalogue import FeatureSet
 from earlywarn.features.context import Context
 from earlywarn.outcomes import CyclePool, Outcome
-from earlywarn.reasons.codes import families_of
-from earlywarn.reasons.families import family_sums
 from earlywarn.risk.base_rates import BaseRates
 from earlywarn.risk.calibrated import CalibratedModel
 from earlywarn.risk.hazard import PaymentDayModel
@@ -388,9 +386,7 @@ class Scorer(Asked):
 
     def _leading(self, matrix: pd.DataFrame) -> list[tuple[str, ...]]:
         """The leading feature of each family that raises the risk, at most three, the strongest first."""
-        names = tuple(map(str, self.model.feature_names_in_))
-        values = self.model.calibrator_.slope * self.model.shap_values(matrix)
-        sums = family_sums(values, families_of(names, self.features))
+        names, sums = tuple(map(str, self.model.feature_names_in_)), self._by_family(matrix)
         order, raising = sums.ranking()[:, :3], sums.raising()
         return [
             tuple(names[sums.leading[row, family]] for family in order[row] if raising[row, family])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,7 @@ from earlywarn.features.evaluate import Codes
 from earlywarn.features.observed import Observed
 from earlywarn.features.segments import group_counts
 from earlywarn.tables.ledger import Ledger
-from earlywarn.whatif.changes import COLLECTED, Change, changed_bills, changed_ledger
+from earlywarn.whatif.changes import AMOUNTS, COLLECTED, DIRECT_DEBIT, Change, changed_bills, changed_ledger
 
 __all__ = ["Question"]
 
@@ -65,7 +66,20 @@ class Question:
             return False
         codes = Observed(self.ledger, self.obs.iloc[:1]).field("collect_by")
         now = codes.labels[codes.codes[0]] if isinstance(codes, Codes) and codes.codes[0] >= 0 else ""
-        return not now.startswith("direct_debit")
+        return not now.startswith(DIRECT_DEBIT)
+
+    @cached_property
+    def _kept(self) -> pd.DataFrame:
+        """Features that no change reaches, as they are."""
+        kept = [feature.name for feature in self.features if _stays(feature)]
+        if not kept:
+            return pd.DataFrame(index=self.obs.index)
+        return self.features.select(*kept).compute(self.ledger, self.obs, context=self.context)
+
+    @cached_property
+    def _usual(self) -> Floats:
+        """The usual bill of each debtor."""
+        return _usual_bills(self.ledger, self.obs, self.at)
 
     def only(self, place: int) -> Question:
         """The same question about one obligation."""
@@ -105,8 +119,7 @@ class Question:
         for facts, places in by_facts.items():
             ledger = changed_ledger(self.ledger, facts, self.at, self.obs)
             bills = self._bills(ledger, facts)
-            usual = _usual_bills(self.ledger, bills, self.at)
-            frames = [changed_bills(bills, listed[place], usual) for place in places]
+            frames = [changed_bills(bills, listed[place], self._usual) for place in places]
             for place, told in zip(places, self._predicted(ledger, frames), strict=True):
                 found[place] = told
         return [found[place] for place in range(len(listed))]
@@ -117,7 +130,7 @@ class Question:
             return self.obs
         anew = self.observe(ledger).drop_duplicates("obligation_id").set_index("obligation_id")
         bills, running = self.obs.copy(), (self.obs["stage"] == "cycle").to_numpy(dtype=bool)
-        for name in ("amount", "open_amount", "amount_low", "amount_high"):
+        for name in AMOUNTS:
             if name in bills.columns:
                 told = anew[name].reindex(bills["obligation_id"]).to_numpy(dtype=np.float64)
                 own = bills[name].to_numpy(dtype=np.float64)
@@ -127,10 +140,8 @@ class Question:
     def _predicted(self, ledger: Ledger, frames: list[pd.DataFrame]) -> list[pd.DataFrame]:
         joined = pd.concat(frames, ignore_index=True)
         matrix = self.features.compute(ledger, joined, context=self.context)
-        kept = [feature.name for feature in self.features if _stays(feature)]
-        if kept:
-            as_it_was = self.features.select(*kept).compute(self.ledger, self.obs, context=self.context)
-            matrix[kept] = pd.concat([as_it_was] * len(frames), ignore_index=True)
+        kept = self._kept
+        matrix[kept.columns] = pd.concat([kept] * len(frames), ignore_index=True)
         p_late = self.predict(ledger, joined, matrix)
         amounts = joined["open_amount"].to_numpy(dtype=np.float64)
         n = len(self.obs)

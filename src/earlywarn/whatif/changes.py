@@ -21,7 +21,7 @@ from earlywarn.tables.checks import Text
 from earlywarn.tables.facts import Facts
 from earlywarn.tables.ledger import Ledger
 
-__all__ = ["COLLECTED", "KINDS", "Change", "changed_bills", "changed_ledger"]
+__all__ = ["AMOUNTS", "COLLECTED", "DIRECT_DEBIT", "KINDS", "Change", "changed_bills", "changed_ledger"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -100,7 +100,9 @@ def changed_ledger(ledger: Ledger, changes: Sequence[Change], as_of: int, obs: p
     for change in changes:
         if change.kind in ("usage", "price") and "usage" in ledger.given:
             columns = ("quantity", "cost") if change.kind == "usage" else ("cost",)
-            ledger = ledger.with_tables({"usage": _scaled(ledger.table("usage"), columns, 1 + change.size, as_of)})
+            usage = ledger.table("usage")
+            lately = usage.happened_at >= as_of - USE_DAYS * US_PER_DAY
+            ledger = ledger.with_tables({"usage": _times(usage, columns, lately, 1 + change.size)})
         elif change.kind == "income":
             ledger = ledger.with_tables({"payments": _paid_later(ledger.table("payments"), change.size, as_of)})
         elif change.kind == "autopay":
@@ -131,16 +133,7 @@ def _billed(ledger: Ledger, obs: pd.DataFrame, times: float, days: int) -> dict[
 
 def _moved(facts: Facts, rows: npt.NDArray[np.bool_], due: str, times: float, days: int) -> Facts:
     """Rows with their amounts times a factor and due later by days."""
-    if not rows.any():
-        return facts
-    new: dict[str, Any] = dict(facts.columns)
-    for name in ("amount", due):
-        if name in new:
-            stated = rows & (new[name] != NAT)
-            cells = new[name].copy()
-            cells[stated] = np.round(cells[stated] * times) if name == "amount" else cells[stated] + days * US_PER_DAY
-            new[name] = cells
-    return replace(facts, columns=MappingProxyType(new))
+    return _later(_times(facts, ("amount",), rows, times), (due,), rows, np.int64(days * US_PER_DAY))
 
 
 def changed_bills(obs: pd.DataFrame, changes: Sequence[Change], usual: Floats) -> pd.DataFrame:
@@ -173,32 +166,35 @@ def changed_bills(obs: pd.DataFrame, changes: Sequence[Change], usual: Floats) -
     return obs
 
 
-def _scaled(facts: Facts, columns: Sequence[str], by: float, as_of: int) -> Facts:
-    """Numbers of the last days, times a factor."""
-    lately = facts.happened_at >= as_of - USE_DAYS * US_PER_DAY
-    new: dict[str, Any] = dict(facts.columns)
-    for name in columns:
-        if name in new:
-            cells = new[name].copy()
-            chosen = lately & (cells != NAT) if facts.kinds[name] == "money" else lately
-            cells[chosen] = np.round(cells[chosen] * by) if facts.kinds[name] == "money" else cells[chosen] * by
-            new[name] = cells
-    return replace(facts, columns=MappingProxyType(new))
-
-
 def _paid_later(facts: Facts, days: float, as_of: int) -> Facts:
     """Payments of the last days, later by days; those that would not be there yet are not."""
     lately = facts.happened_at >= as_of - PAID_DAYS * US_PER_DAY
-    later = np.where(lately, round(days) * US_PER_DAY, 0)
-    new: dict[str, Any] = dict(facts.columns)
-    for name in PAID_COLUMNS:
-        if name in new:
-            stated = new[name] != NAT
-            new[name] = np.where(stated, new[name] + np.where(stated, later, 0), new[name])
+    by = np.int64(round(days) * US_PER_DAY)
     moved = replace(
-        facts, columns=MappingProxyType(new), happened_at=facts.happened_at + later, known_at=facts.known_at + later
-    )
+        _later(facts, PAID_COLUMNS, lately, by),
+        happened_at=facts.happened_at + by * lately, known_at=facts.known_at + by * lately,
+    )  # fmt: skip
     return moved.take(moved.known_at < as_of)
+
+
+def _times(facts: Facts, names: Sequence[str], rows: npt.NDArray[np.bool_], by: float) -> Facts:
+    """Numbers of some rows times a factor; money to the whole unit, and what is missing stays so."""
+    new: dict[str, Any] = {}
+    for name in names:
+        if name in facts.columns:
+            cells = facts.numbers(name).copy()
+            chosen = rows & (cells != NAT)
+            scaled = cells[chosen] * by
+            cells[chosen] = np.round(scaled) if facts.kinds[name] == "money" else scaled
+            new[name] = cells
+    return replace(facts, columns=MappingProxyType({**facts.columns, **new}))
+
+
+def _later(facts: Facts, names: Sequence[str], rows: npt.NDArray[np.bool_], by: np.int64) -> Facts:
+    """Dates of some rows later; what is missing stays so."""
+    dates = {name: facts.moments(name) for name in names if name in facts.columns}
+    new = {name: np.where(rows & (cells != NAT), cells + by, cells) for name, cells in dates.items()}
+    return replace(facts, columns=MappingProxyType({**facts.columns, **new}))
 
 
 def _collected(facts: Facts) -> Facts:
