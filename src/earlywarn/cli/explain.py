@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from earlywarn.cli.console import check_texts, heading, language, picture_file, progress, say, say_notes
 from earlywarn.cli.folder import ledger_from
 from earlywarn.cli.score import add_scoring
-from earlywarn.errors import DataError, suggest
 from earlywarn.plots.canvas import signed
 from earlywarn.plots.words import in_words
+from earlywarn.tables.handed_over import need_customers
 from earlywarn.whatif.words import phrase
 
 if TYPE_CHECKING:
@@ -65,12 +65,7 @@ def run(asked: argparse.Namespace) -> int:
     scorer = Scorer.load(asked.model)
     check_texts(asked.language, scorer.features)
     ledger = ledger_from(asked)
-    if asked.customer not in ledger.customers:
-        raise DataError(
-            f"there is no customer {asked.customer!r}.",
-            code="D162",
-            hint=suggest(asked.customer, ledger.customers),
-        )
+    need_customers(ledger, [asked.customer])
     with progress("scoring") as report:
         scores = scorer.score(ledger, asked.as_of, asked.horizon, customers=[asked.customer], progress=report)
     say_notes(scores.attrs["notices"])

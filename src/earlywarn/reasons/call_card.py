@@ -7,20 +7,13 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from earlywarn.reasons.formats import tag_of
-from earlywarn.reasons.texts import LANGUAGES
 from earlywarn.reasons.voices import customer_text, rendered, words_file
+from earlywarn.reasons.wording import base, said
 
 __all__ = ["CallCard", "call_card", "families_told"]
 
-#: Headings of a card: English, Dutch, French.
-_HEADINGS = {
-    "opening": ("Opening", "Opening", "Ouverture"),
-    "background": ("Not to be read out", "Niet voor te lezen", "À usage interne"),
-    "questions": ("To ask", "Te vragen", "À demander"),
-    "may_offer": ("To offer", "Aan te bieden", "À proposer"),
-    "must_not_say": ("Not to say", "Niet te zeggen", "À ne pas dire"),
-}
+#: Parts of a card in their order.
+PARTS = ("opening", "background", "questions", "may_offer", "must_not_say")
 
 
 @dataclass(frozen=True)
@@ -50,19 +43,16 @@ class CallCard:
     language: str = "en"
 
     def _parts(self) -> list[tuple[str, tuple[str, ...]]]:
-        base = tag_of(self.language)[:2]
-        at = LANGUAGES.index(base) if base in LANGUAGES else 0
-        parts = {name: getattr(self, name) for name in _HEADINGS}
-        parts["opening"] = (self.opening,)
-        return [(_HEADINGS[name][at], lines) for name, lines in parts.items() if lines]
+        parts = {name: getattr(self, name) for name in PARTS} | {"opening": (self.opening,)}
+        return [(said(f"card_{name}", self.language), lines) for name, lines in parts.items() if lines]
 
     def __str__(self) -> str:
-        return "\n".join(line for head, lines in self._parts() for line in (head, *(f"  - {said}" for said in lines)))
+        return "\n".join(line for head, lines in self._parts() for line in (head, *(f"  - {one}" for one in lines)))
 
     def _repr_html_(self) -> str:
         parts = [f"<h4>{escape(self.customer_id)}</h4>"]
         for head, lines in self._parts():
-            listed = "".join(f"<li>{escape(said)}</li>" for said in lines)
+            listed = "".join(f"<li>{escape(one)}</li>" for one in lines)
             parts.append(f"<p><b>{escape(head)}</b></p><ul>{listed}</ul>")
         return "".join(parts)
 
@@ -150,7 +140,7 @@ def _said(texts: Any, *, language: str, formality: str) -> tuple[str, ...]:
 
 def _lines(texts: Any, language: str, formality: str) -> list[str]:
     """Lines of a language, those of the asked formality first; English where it has none."""
-    base = tag_of(language)[:2]
-    names = (f"{base}-informal", base, "en") if formality == "informal" else (base, "en")
+    own = base(language)
+    names = (f"{own}-informal", own, "en") if formality == "informal" else (own, "en")
     found = next(texts[name] for name in names if name in texts)
     return [found] if isinstance(found, str) else list(found)

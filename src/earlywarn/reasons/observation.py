@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 
 from earlywarn.dates import ALWAYS, moment
-from earlywarn.errors import DataError, suggest
+from earlywarn.errors import DataError
 from earlywarn.outcomes import STAGES, Outcome
 from earlywarn.outcomes.cycles import CYCLE
+from earlywarn.tables.handed_over import need_customers
 from earlywarn.tables.ledger import Ledger
 
 __all__ = ["observe", "standing"]
@@ -43,10 +44,7 @@ def observe(
     DataError
         D162 no such customer, D167 no such obligation open then, D168 ``as_of`` lies before all data.
     """
-    if customer_id not in ledger.customers:
-        raise DataError(
-            f"there is no customer {customer_id!r}.", code="D162", hint=suggest(customer_id, ledger.customers)
-        )
+    need_customers(ledger, [customer_id])
     outcome = _outcome_that_names(obligation_id)
     every = standing(ledger, as_of, outcome)
     own = every[every["customer_id"] == customer_id]

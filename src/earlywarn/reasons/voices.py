@@ -17,6 +17,7 @@ from earlywarn.errors import FeatureError, suggest
 from earlywarn.reasons.formats import is_missing, tag_of
 from earlywarn.reasons.templates import placeholders
 from earlywarn.reasons.texts import pick, render, shown_values
+from earlywarn.reasons.wording import base
 
 if TYPE_CHECKING:
     from earlywarn.features.catalogue import Family, Feature
@@ -245,7 +246,7 @@ def check_words(text: str, language: str, voice: str = "customer") -> None:
     earlywarn.errors.FeatureError: FeatureError[F267]: a text for a customer holds '-herinnering-'.
     Hint: say what helps the customer; words/forbidden.toml lists what is not said.
     """
-    for word, pattern in _patterns(tag_of(language)[:2], voice):
+    for word, pattern in _patterns(base(language), voice):
         if pattern.search(text):
             raise FeatureError(
                 f"a text for {'a customer' if voice == 'customer' else 'an analyst'} holds {word!r}.",
@@ -271,8 +272,8 @@ def _patterns(language: str, voice: str) -> tuple[tuple[str, re.Pattern[str]], .
 def _in_language(texts: Mapping[str, list[str]], language: str, formality: str) -> list[str]:
     """Sentences of a tag, of its language, or English; those of the asked formality first."""
     tag = tag_of(language)
-    for base in (tag, tag.partition("-")[0], "en"):
-        for name in (f"{base}-informal", base) if formality == "informal" else (base,):
+    for candidate in (tag, base(language), "en"):
+        for name in (f"{candidate}-informal", candidate) if formality == "informal" else (candidate,):
             if name in texts:
                 return texts[name]
     return texts["en"]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from earlywarn.reasons.formats import tag_of
 from earlywarn.reasons.texts import LANGUAGES, render
 
 __all__ = ["WORDS", "base", "said", "spoken"]
@@ -175,6 +176,12 @@ WORDS: Mapping[str, tuple[str, str, str]] = {
         "not kept", "{n, plural, one {telt} other {tellen}} niet mee",
         "non {n, plural, one {retenu} other {retenus}}",
     ),
+    # a call card
+    "card_opening": ("Opening", "Opening", "Ouverture"),
+    "card_background": ("Not to be read out", "Niet voor te lezen", "À usage interne"),
+    "card_questions": ("To ask", "Te vragen", "À demander"),
+    "card_may_offer": ("To offer", "Aan te bieden", "À proposer"),
+    "card_must_not_say": ("Not to say", "Niet te zeggen", "À ne pas dire"),
     # headings
     "text": ("text", "tekst", "texte"),
     "definition": ("definition", "definitie", "définition"),
@@ -311,4 +318,4 @@ def said(key: str, language: str, **values: object) -> str:
 
 def base(language: str) -> str:
     """The language of a tag, without its territory."""
-    return language.replace("_", "-").partition("-")[0].lower()
+    return tag_of(language).partition("-")[0]

@@ -26,7 +26,7 @@ from earlywarn.reasons.voices import customer_fact, customer_text, own_fact
 from earlywarn.risk.calibrated import CalibratedModel
 from earlywarn.scorer.columns import day_after, moment_of
 from earlywarn.scorer.explanation import CustomerExplanation, explain_customer
-from earlywarn.tables.handed_over import need_ledger
+from earlywarn.tables.handed_over import need_customers, need_ledger
 from earlywarn.tables.ledger import Ledger
 from earlywarn.whatif.asking import Question
 from earlywarn.whatif.changes import Change
@@ -260,12 +260,7 @@ class Asked(ABC):
         whole = self.context(ledger, at) if context is None else context
         known = ledger.known_before(moment(at, ledger.timezone))
         if customers is not None:
-            strange = sorted(set(customers) - set(ledger.customers))
-            if strange:
-                raise DataError(
-                    f"there is no customer {strange[0]!r}.", code="D162", hint=suggest(strange[0], ledger.customers)
-                )
-            known = known.of_customers(customers)
+            known = known.of_customers(need_customers(ledger, customers))
         pool = self._pool(ledger, whole)
 
         def observe(part: Ledger) -> pd.DataFrame:

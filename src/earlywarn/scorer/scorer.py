@@ -19,7 +19,7 @@ from earlywarn.actions.plan import PLAN_COLUMNS
 from earlywarn.actions.policy import Policy
 from earlywarn.bundle import read_bundle, write_bundle
 from earlywarn.dates import moment
-from earlywarn.errors import DataError, EarlywarnError, FeatureError, suggest
+from earlywarn.errors import EarlywarnError, FeatureError
 from earlywarn.features.catalogue import FeatureSet
 from earlywarn.features.context import Context
 from earlywarn.outcomes import CyclePool, Outcome
@@ -33,7 +33,7 @@ from earlywarn.scorer.columns import SCORE_COLUMNS, contract_columns, day_after,
 from earlywarn.scorer.files import from_files, to_files
 from earlywarn.scorer.waiting import DAYS, exposure_of_waiting
 from earlywarn.tables.facts import as_text
-from earlywarn.tables.handed_over import need_ledger
+from earlywarn.tables.handed_over import need_customers, need_ledger
 from earlywarn.tables.ledger import Ledger
 
 __all__ = ["PLAN_COLUMNS", "SCORE_COLUMNS", "Scorer"]
@@ -263,13 +263,7 @@ class Scorer(Asked):
         pool = self._pool(ledger, context)
         obs = self.outcome.standing(ledger, at, horizon_days, disputed=True, pool=pool)
         if customers is not None:
-            asked = list(customers)
-            strange = sorted(set(asked) - set(ledger.customers))
-            if strange:
-                raise DataError(
-                    f"there is no customer {strange[0]!r}.", code="D162", hint=suggest(strange[0], ledger.customers)
-                )
-            obs = obs[obs["customer_id"].isin(asked)].reset_index(drop=True)
+            obs = obs[obs["customer_id"].isin(need_customers(ledger, customers))].reset_index(drop=True)
         status = obligation_status(obs, ledger, at, self.policy)
         every = self.features + self.policy_features
         matrix = every.compute(ledger, obs, context=context, progress=progress)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from earlywarn.errors import DataError
+from earlywarn.errors import DataError, suggest
 
 if TYPE_CHECKING:
     from earlywarn.tables.ledger import Ledger
 
-__all__ = ["need_ledger"]
+__all__ = ["need_customers", "need_ledger"]
 
 
 def need_ledger(given: Any, by: str) -> Ledger:
@@ -55,3 +56,29 @@ def need_ledger(given: Any, by: str) -> Ledger:
         if store
         else "make one: Ledger.from_tables(**tables).",
     )
+
+
+def need_customers(ledger: Ledger, asked: Iterable[str]) -> list[str]:
+    """Customers that were named, when the ledger has them all.
+
+    Parameters
+    ----------
+    ledger : Ledger
+    asked : iterable of str
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    DataError
+        D162 when it has not.
+    """
+    named = list(asked)
+    strange = sorted(set(named) - set(ledger.customers))
+    if strange:
+        raise DataError(
+            f"there is no customer {strange[0]!r}.", code="D162", hint=suggest(strange[0], ledger.customers)
+        )
+    return named
