@@ -17,7 +17,7 @@ from earlywarn.reasons.call_card import CallCard, families_told
 from earlywarn.reasons.portfolio import family_frame, reasons_by, reasons_over_time
 from earlywarn.reasons.voices import check_words
 from earlywarn.risk.newcomers import groups_of
-from earlywarn.scorer.asking import _figures, is_news
+from earlywarn.scorer.saying import _figures, is_news
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -18,14 +17,13 @@ from earlywarn.errors import DataError, suggest
 from earlywarn.features.catalogue import FeatureSet
 from earlywarn.features.context import Context
 from earlywarn.outcomes import CyclePool, Outcome
-from earlywarn.reasons.call_card import CallCard, call_card, families_told
+from earlywarn.reasons.call_card import CallCard
 from earlywarn.reasons.codes import families_of
 from earlywarn.reasons.families import FamilySums, family_sums
-from earlywarn.reasons.formats import tag_of
-from earlywarn.reasons.voices import customer_fact, customer_text, own_fact
 from earlywarn.risk.calibrated import CalibratedModel
 from earlywarn.scorer.columns import day_after, moment_of
 from earlywarn.scorer.explanation import CustomerExplanation, explain_customer
+from earlywarn.scorer.saying import Saying
 from earlywarn.tables.handed_over import need_customers, need_ledger
 from earlywarn.tables.ledger import Ledger
 from earlywarn.whatif.asking import Question
@@ -35,12 +33,8 @@ from earlywarn.whatif.stress import SCENARIOS, StressTest, stress
 
 __all__ = ["Asked"]
 
-#: Days before a collection until which its date can still be moved.
-MOVABLE_DAYS = 3
-#: Log-odds that put what is news before what is not.
-NEWS_FIRST = 1e3
-#: Tags of languages that texts are written in.
-SPOKEN = re.compile(r"(en|nl|fr)([-_][a-z]{2})?", re.IGNORECASE)
+#: Days ahead in which the bill of a contact is looked for.
+FURTHEST_DAYS = 400
 
 
 class Asked(ABC):
@@ -325,7 +319,11 @@ class Asked(ABC):
         rows = plan[plan["exclusion"].isna() & (plan["action"] != "nothing")]
         told: list[Mapping[str, Any]] = []
         if len(rows):
-            told = list(self._told(ledger, plan, rows, language, formality, company, name, context))
+            obs = self.outcome.standing(
+                ledger, plan.attrs["as_of"], FURTHEST_DAYS, disputed=True, pool=self._pool(ledger, context)
+            )
+            said = Saying(self.features, self.model, ledger, context, formality=formality, company=company, name=name)
+            told = list(said.of(rows, obs, pd.Timestamp(plan.attrs["as_of"]), language))
         columns = ["customer_id", "action", "angle", "channel", "language", "text", "card"]
         return pd.DataFrame(told, columns=columns)
 
@@ -346,102 +344,3 @@ class Asked(ABC):
         """
         told = self.messages(ledger, plan, **asked)
         return {str(who): card for who, card in zip(told["customer_id"], told["card"], strict=True) if card is not None}
-
-    def _told(
-        self, ledger: Ledger, plan: pd.DataFrame, rows: pd.DataFrame, language: str | None, formality: str,
-        company: str, name: str, context: Context | None,
-    ) -> Iterable[Mapping[str, Any]]:  # fmt: skip
-        at = pd.Timestamp(plan.attrs["as_of"])
-        obs = self.outcome.standing(ledger, at, 400, disputed=True, pool=self._pool(ledger, context))
-        leading = obs.drop_duplicates("obligation_id").set_index("obligation_id", drop=False)
-        leading = leading.reindex([subjects[0] for subjects in rows["subjects"]]).reset_index(drop=True)
-        known = leading["customer_id"].notna().to_numpy(dtype=bool)
-        matrix = self.features.compute(ledger, leading[known].reset_index(drop=True), context=context)
-        facts = self._facts(matrix, rows["angle"].to_numpy()[known])
-        place = np.cumsum(known) - 1
-        languages = _languages(ledger, rows["customer_id"]) if language is None else [language] * len(rows)
-        used = matrix.get("usage_outside_bundle_cost_30d", pd.Series(np.nan, index=matrix.index)).to_numpy()
-        contacted: Iterable[Any] = rows.itertuples()
-        for number, (row, tag) in enumerate(zip(contacted, languages, strict=True)):
-            bill = leading.iloc[number]
-            style: dict[str, Any] = {"language": tag, "formality": formality}
-            lead = facts[place[number]] if known[number] else None
-            text, card = "", None
-            if row.channel == "phone":
-                fact, wish = None, None
-                if lead is not None:
-                    values = matrix.iloc[place[number]].to_dict()
-                    style_of_facts = {**style, "currency": ledger.currency}
-                    if is_news(values[lead]):
-                        fact = own_fact(self.features[lead], values, **style_of_facts)
-                    wish = customer_fact(self.features[lead], {}, families=self.features.families, **style_of_facts)
-                card = call_card(
-                    str(row.customer_id),
-                    str(row.angle),
-                    fact,
-                    wish=wish,
-                    name=name,
-                    company=company,
-                    background=row.reasons,
-                    **style,
-                )
-                text = card.opening
-            else:
-                figures = _figures(bill, row, at, used[place[number]] if known[number] else np.nan)
-                text = customer_text(str(row.angle), figures, currency=ledger.currency, **style)
-            yield {
-                "customer_id": row.customer_id, "action": row.action, "angle": row.angle, "channel": row.channel,
-                "language": tag, "text": text, "card": card,
-            }  # fmt: skip
-
-    def _facts(self, matrix: pd.DataFrame, angles: npt.NDArray[Any]) -> list[str | None]:
-        """Of each row the feature that fits its angle and raises the risk most, one that is news to the customer first.
-
-        None where no such feature raises the risk.
-        """
-        features = [self.features[str(name)] for name in self.model.feature_names_in_]
-        names = [feature.name for feature in features]
-        told = [at for at, feature in enumerate(features) if feature.customer]
-        numbers = matrix[[names[at] for at in told]].to_numpy(dtype=np.float64)
-        news = np.zeros((len(matrix), len(names)), dtype=bool)
-        news[:, told] = numbers > 0
-        fits = {
-            angle: np.array([one.family in (families_told(angle) or (one.family,)) for one in features])
-            for angle in set(angles.tolist())
-        }
-        may = np.array([fits[angle] for angle in angles], dtype=bool).reshape(len(matrix), len(names))
-        values = np.where(may, self.model.shap_values(matrix), -np.inf)
-        best = np.where(news & (values > 0), values + NEWS_FIRST, values).argmax(axis=1)
-        return [names[at] if values[row, at] > 0 else None for row, at in enumerate(best)]
-
-
-def is_news(value: object) -> bool:
-    """Whether a value says that something is there to be told: every sentence for customers is about more of something.
-
-    Examples
-    --------
-    >>> is_news(2.0), is_news(0.0), is_news(float("nan"))
-    (True, False, False)
-    """
-    return isinstance(value, int | float | np.number) and float(value) > 0
-
-
-def _figures(bill: pd.Series[Any], row: Any, at: pd.Timestamp, used: float) -> dict[str, object]:
-    """What a message may show: of use what it cost outside the bundle, of a bill what is certain of it."""
-    if row.angle == "usage_high":
-        return {"amount": float(used)} if used > 0 else {}
-    if pd.isna(bill["customer_id"]) or bill["stage"] == "cycle" or bill["due_is_estimated"]:
-        return {}
-    due = pd.Timestamp(bill["due_on"])
-    figures: dict[str, object] = {"amount": float(bill["open_amount"]), "on": due}
-    until = due - pd.Timedelta(days=MOVABLE_DAYS)
-    return {**figures, "until": until} if until > at else figures
-
-
-def _languages(ledger: Ledger, customers: pd.Series[Any]) -> list[str]:
-    """Each customer's own language where it is known and spoken here; English else."""
-    if "customers" not in ledger.given or "language" not in ledger.table("customers").columns:
-        return ["en"] * len(customers)
-    frame = ledger.frame("customers").drop_duplicates("customer_id", keep="last").set_index("customer_id")
-    tags = frame["language"].reindex(customers.to_numpy()).tolist()
-    return [tag_of(tag) if isinstance(tag, str) and SPOKEN.fullmatch(tag.strip()) else "en" for tag in tags]
